@@ -1,0 +1,28 @@
+/*
+ * Names of our keys and channels in Redis. What belongs together lives under one hash tag {k},
+ * k = CRC-16 of the room's name (the CRC of Redis Cluster) modulo the number of partitions.
+ */
+#ifndef BUS_KEYS_H
+#define BUS_KEYS_H
+
+#include "util/attr.h"
+#include "util/buf.h"
+#include "util/err.h"
+#include "util/str.h"
+
+struct bus_keys {
+    struct str prefix;   /* "guesslyfe:"; borrowed for the lifetime of the keys */
+    unsigned partitions; /* 1 … 1024 */
+};
+
+unsigned bus_partition(const struct bus_keys *keys, struct str room);
+/* Each appends one name to `out`. */
+MUST_CHECK enum err bus_channel_name(const struct bus_keys *keys, struct str room, struct buf *out);
+MUST_CHECK enum err bus_log_key(const struct bus_keys *keys, struct str room, struct buf *out);
+MUST_CHECK enum err bus_clock_key(const struct bus_keys *keys, unsigned partition, struct buf *out);
+MUST_CHECK enum err bus_once_key(const struct bus_keys *keys, unsigned partition, struct str once,
+                                 struct buf *out);
+/* The room that a channel of ours belongs to; an empty view for a channel that is not ours. */
+struct str bus_channel_room(const struct bus_keys *keys, struct str channel);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * The one way into Redis for events that are kept: the publish script, atomically one event into the
+ * logs and channels of its rooms. Keys, arguments and reply: docs/protocol.md.
+ */
+#ifndef BUS_PUBLISH_H
+#define BUS_PUBLISH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bus/keys.h"
+#include "redis/link.h"
+#include "schema/room.h"
+#include "util/attr.h"
+#include "util/err.h"
+#include "util/str.h"
+
+/* How much of a room is kept, by kind. */
+struct bus_history {
+    unsigned length;      /* events */
+    unsigned age_seconds; /* after the last event */
+};
+
+struct bus_publish_options {
+    struct bus_keys keys;
+    struct bus_history history[ROOM_KINDS];
+    unsigned once_seconds; /* how long an idempotency key is remembered */
+};
+
+/* What Redis answered. */
+struct bus_published {
+    uint64_t id;        /* the event's; with an idempotency key seen before, the first one's */
+    uint64_t receivers; /* gateways that were subscribed, summed over the rooms; 0 for a duplicate */
+    bool duplicate;
+};
+
+/*
+ * Called once for each bus_publish. OK with what Redis stored, or IO/CLOSED/TIMEOUT: it is unknown
+ * whether the event was stored; DENIED: Redis refused (`refusal` is its error text, borrowed).
+ */
+typedef void (*bus_published_fn)(void *context, enum err err, const struct bus_published *published,
+                                 struct str refusal);
+
+struct bus_publisher;
+
+/* Borrows link and options. NULL without memory. */
+struct bus_publisher *bus_publisher_new(struct redis_link *link, const struct bus_publish_options *options);
+void bus_publisher_free(struct bus_publisher *publisher);
+
+/*
+ * Sends one event; copies what it needs. Rooms are canonical names in the order of delivery. `once` is
+ * the idempotency key, empty for none. On an error no callback comes. CLOSED: not connected. LIMIT: too
+ * much is waiting for answers, or too large.
+ */
+MUST_CHECK enum err bus_publish(struct bus_publisher *publisher, struct str event,
+                                const struct room_name *rooms, unsigned room_count, struct str payload,
+                                struct str once, bus_published_fn done, void *context);
+
+#endif

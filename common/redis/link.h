@@ -1,0 +1,79 @@
+/*
+ * One connection to Redis over the loop: connect, TLS, AUTH, SELECT, pipelining, pushed messages,
+ * time limits, reconnecting with backoff and jitter.
+ *
+ * hiredis formats commands and parses replies; the bytes are moved here, so that old and new hiredis
+ * behave alike. A reply is borrowed until its callback returns.
+ */
+#ifndef REDIS_LINK_H
+#define REDIS_LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "loop/loop.h"
+#include "util/attr.h"
+#include "util/err.h"
+#include "util/str.h"
+
+struct redis_link;
+struct redisReply;
+
+/* Shared by gateway and publisher; one row each in their option tables (redis/options.def). */
+struct redis_link_options {
+    const char *host;
+    uint64_t port;
+    const char *user;     /* NULL: AUTH with the password alone */
+    const char *password; /* NULL: no AUTH */
+    uint64_t db;
+    bool tls;
+    const char *tls_ca;   /* PEM file; NULL: the system's */
+    const char *tls_cert, *tls_key; /* client certificate; NULL: none */
+    const char *tls_server_name;    /* NULL: host */
+    const char *client_name; /* for CLIENT SETNAME; NULL: none */
+    uint64_t connect_timeout_ms; /* of name look-up, TCP, TLS and AUTH together */
+    uint64_t reply_timeout_ms;   /* without any reply to the oldest command: the link is broken */
+    uint64_t backoff_min_ms, backoff_max_ms;
+    bool reconnect; /* false: one attempt, then down for good */
+};
+
+enum redis_link_state { REDIS_LINK_DOWN, REDIS_LINK_CONNECTING, REDIS_LINK_UP };
+
+struct redis_link_ops {
+    /* Authenticated and selected; commands may be sent. */
+    void (*on_up)(void *owner);
+    /*
+     * The connection is lost, or an attempt failed; `why` says so in words for a log line. Every waiting
+     * command has had its callback with CLOSED before. The link tries again by itself.
+     */
+    void (*on_down)(void *owner, enum err err, const char *why);
+    /* A message of a subscription (the whole reply array: "message", "subscribe", …). NULL: none expected. */
+    void (*on_push)(void *owner, const struct redisReply *reply);
+};
+
+/* reply is NULL unless err is OK; a Redis error reply is OK with type REDIS_REPLY_ERROR. */
+typedef void (*redis_reply_fn)(void *context, enum err err, const struct redisReply *reply);
+
+/* Starts connecting in the next turn. Borrows loop and options (strings too). NULL without memory. */
+struct redis_link *redis_link_new(struct loop *loop, const struct redis_link_options *options,
+                                  const struct redis_link_ops *ops, void *owner);
+/* Waiting commands get CLOSED. May be called from its callbacks. NULL is fine. */
+void redis_link_free(struct redis_link *link);
+
+enum redis_link_state redis_link_state(const struct redis_link *link);
+/* Connects now instead of when the backoff is over. */
+void redis_link_retry_now(struct redis_link *link);
+
+/*
+ * Queues one command; all of a turn leave in one write. `reply` may be NULL for commands that are
+ * answered by pushes (SUBSCRIBE, UNSUBSCRIBE). CLOSED: not up. LIMIT: too much is waiting. NOMEM.
+ */
+MUST_CHECK enum err redis_link_send(struct redis_link *link, const struct str *args, size_t count,
+                                    redis_reply_fn reply, void *context);
+/* Commands without an answer yet. */
+size_t redis_link_pending(const struct redis_link *link);
+/* How full it is: bytes queued and not yet written. */
+size_t redis_link_queued_bytes(const struct redis_link *link);
+
+#endif

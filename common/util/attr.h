@@ -1,0 +1,16 @@
+/* Compiler attributes and the two macros that C lacks. */
+#ifndef UTIL_ATTR_H
+#define UTIL_ATTR_H
+
+#include <stddef.h>
+
+#define MUST_CHECK            __attribute__((warn_unused_result))
+#define PRINTF_LIKE(fmt, arg) __attribute__((format(printf, fmt, arg)))
+#define UNUSED                __attribute__((unused))
+
+#define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
+
+/* The object of `type` whose `member` is at `ptr`. */
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+
+#endif

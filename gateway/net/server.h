@@ -1,0 +1,58 @@
+/*
+ * Listening sockets and the connections that came through them.
+ */
+#ifndef NET_SERVER_H
+#define NET_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "loop/loop.h"
+#include "net/conn.h"
+#include "util/attr.h"
+#include "util/buf.h"
+#include "util/err.h"
+
+struct net_server;
+
+struct net_server_options {
+    const char *host;         /* address to bind; NULL or "" for all, IPv6 and IPv4 */
+    uint16_t port;            /* 0: any free one, see net_server_port */
+    bool reuse_port;          /* share the port with other processes */
+    unsigned backlog;
+    size_t max_connections;   /* one more is accepted and closed at once */
+    size_t queue_bytes;       /* bound of one connection's outgoing queue */
+    uint64_t stall_ms;        /* a queue that makes no progress for so long closes its connection */
+    uint64_t slice_us;        /* longest stretch of one flushing pass within a turn */
+};
+
+struct net_server_ops {
+    /* A new connection; the callee sets its owner, or closes it. */
+    void (*on_accept)(void *owner, struct net_conn *conn);
+};
+
+struct net_server_stats {
+    size_t connections;   /* now */
+    uint64_t accepted;    /* since the start, as are the following */
+    uint64_t refused;     /* over max_connections, or out of descriptors */
+    uint64_t closed[4];   /* by enum net_close_reason */
+    uint64_t bytes_in, bytes_out;
+    uint64_t sends;       /* system calls */
+    uint64_t queued_bytes; /* now, over all connections */
+};
+
+/* Binds and listens; borrows loop. On failure *complaint says what and why. */
+MUST_CHECK enum err net_server_open(struct loop *loop, const struct net_server_options *options,
+                                    const struct net_server_ops *ops, void *owner,
+                                    struct net_server **ret_server, struct buf *complaint);
+/* Stops listening; connections go on. Idempotent. */
+void net_server_stop(struct net_server *server);
+/* Closes everything and frees. Not from inside a callback. NULL is fine. */
+void net_server_free(struct net_server *server);
+
+uint16_t net_server_port(const struct net_server *server);
+struct loop *net_server_loop(const struct net_server *server);
+const struct net_server_stats *net_server_stats(const struct net_server *server);
+
+#endif
