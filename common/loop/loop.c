@@ -1,0 +1,194 @@
+#include "loop/loop.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+
+#include "util/clock.h"
+
+struct loop {
+    struct event_base *base;
+    struct event *wake; /* the wheel's next tick, or a turn that must not wait */
+    struct wheel wheel;
+    uint64_t now_ms;
+    struct list tasks;
+    struct list reaps;
+    bool stopping;
+};
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg; /* its only work is to end the wait */
+}
+
+struct loop *loop_new(void)
+{
+    struct loop *loop = calloc(1, sizeof *loop);
+    if (!loop) {
+        return NULL;
+    }
+    /* Every callback of a turn sees the same time, and timers are precise without a call per event. */
+    struct event_config *config = event_config_new();
+    if (config) {
+        event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
+        loop->base = event_base_new_with_config(config);
+        event_config_free(config);
+    }
+    loop->wake = loop->base ? event_new(loop->base, -1, 0, on_wake, loop) : NULL;
+    if (!loop->wake) {
+        loop_free(loop);
+        return NULL;
+    }
+    loop->now_ms = clock_monotonic_ms();
+    wheel_init(&loop->wheel, loop->now_ms);
+    list_init(&loop->tasks);
+    list_init(&loop->reaps);
+    return loop;
+}
+
+static void free_reaped(struct loop *loop)
+{
+    for (struct list *node; (node = list_pop_front(&loop->reaps));) {
+        struct loop_reap *reap = list_entry(node, struct loop_reap, node);
+        reap->free_fn(reap);
+    }
+}
+
+void loop_free(struct loop *loop)
+{
+    if (!loop) {
+        return;
+    }
+    if (loop->reaps.next) {
+        free_reaped(loop);
+    }
+    if (loop->wake) {
+        event_free(loop->wake);
+    }
+    if (loop->base) {
+        event_base_free(loop->base);
+    }
+    free(loop);
+}
+
+/* Only those deferred before this: one that defers itself again waits for the next turn. */
+static void run_tasks(struct loop *loop)
+{
+    struct list due;
+    list_init(&due);
+    list_splice_back(&due, &loop->tasks);
+    for (struct list *node; (node = list_pop_front(&due));) {
+        struct loop_task *task = list_entry(node, struct loop_task, node);
+        task->run(task);
+    }
+}
+
+static void refresh_now(struct loop *loop)
+{
+    loop->now_ms = clock_monotonic_ms();
+}
+
+/* How long the turn may wait for descriptors; 0 for not at all. */
+static uint64_t wait_ms(const struct loop *loop, uint64_t max_wait_ms)
+{
+    if (!list_empty(&loop->tasks)) {
+        return 0;
+    }
+    uint64_t wait = wheel_wait_ms(&loop->wheel, loop->now_ms);
+    return wait < max_wait_ms ? wait : max_wait_ms;
+}
+
+static enum err wait_for_events(struct loop *loop, uint64_t wait)
+{
+    int flags = EVLOOP_ONCE;
+    if (wait == 0) {
+        flags = EVLOOP_NONBLOCK;
+    } else if (wait != UINT64_MAX) {
+        struct timeval tv = {(time_t)(wait / 1000), (suseconds_t)(wait % 1000 * 1000)};
+        if (event_add(loop->wake, &tv) < 0) {
+            return ERR_NOMEM;
+        }
+    } else {
+        flags |= EVLOOP_NO_EXIT_ON_EMPTY;
+    }
+    return event_base_loop(loop->base, flags) < 0 ? ERR_IO : OK;
+}
+
+static enum err turn(struct loop *loop, uint64_t max_wait_ms)
+{
+    refresh_now(loop);
+    enum err err = wait_for_events(loop, wait_ms(loop, max_wait_ms));
+    if (err) {
+        return err;
+    }
+    refresh_now(loop);
+    wheel_advance(&loop->wheel, loop->now_ms);
+    run_tasks(loop);
+    free_reaped(loop);
+    return OK;
+}
+
+enum err loop_turn(struct loop *loop, unsigned max_wait_ms)
+{
+    return turn(loop, max_wait_ms);
+}
+
+enum err loop_run(struct loop *loop)
+{
+    loop->stopping = false;
+    enum err err = OK;
+    while (!loop->stopping && !err) {
+        err = turn(loop, UINT64_MAX);
+    }
+    return err;
+}
+
+void loop_stop(struct loop *loop)
+{
+    loop->stopping = true;
+}
+
+struct event_base *loop_base(struct loop *loop)
+{
+    return loop->base;
+}
+
+uint64_t loop_now(const struct loop *loop)
+{
+    return loop->now_ms;
+}
+
+void loop_task_init(struct loop_task *task, void (*run)(struct loop_task *task))
+{
+    list_init(&task->node);
+    task->run = run;
+}
+
+void loop_defer(struct loop *loop, struct loop_task *task)
+{
+    if (!list_linked(&task->node)) {
+        list_push_back(&loop->tasks, &task->node);
+    }
+}
+
+void loop_task_cancel(struct loop_task *task)
+{
+    list_remove(&task->node);
+}
+
+void loop_timer_set(struct loop *loop, struct wheel_timer *timer, uint64_t delay_ms)
+{
+    wheel_set(&loop->wheel, timer, loop->now_ms + delay_ms);
+}
+
+void loop_timer_cancel(struct loop *loop, struct wheel_timer *timer)
+{
+    wheel_cancel(&loop->wheel, timer);
+}
+
+void loop_reap(struct loop *loop, struct loop_reap *reap, void (*free_fn)(struct loop_reap *reap))
+{
+    reap->free_fn = free_fn;
+    list_push_back(&loop->reaps, &reap->node);
+}

@@ -1,0 +1,125 @@
+#include "loop/loop.h"
+
+#include <event2/event.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "util/clock.h"
+
+/* What ran, in order, a letter each. */
+struct story {
+    struct loop *loop;
+    struct loop_task task, again;
+    struct wheel_timer timer;
+    struct loop_reap reap;
+    char text[16];
+};
+
+static void note(struct story *story, char letter)
+{
+    story->text[strlen(story->text)] = letter;
+}
+
+static void on_reap(struct loop_reap *reap)
+{
+    note(container_of(reap, struct story, reap), 'r');
+}
+
+static void on_task(struct loop_task *task)
+{
+    struct story *story = container_of(task, struct story, task);
+    note(story, 't');
+    loop_reap(story->loop, &story->reap, on_reap);
+}
+
+static void on_timer(struct wheel_timer *timer)
+{
+    struct story *story = container_of(timer, struct story, timer);
+    note(story, 'w');
+    loop_defer(story->loop, &story->task);
+    loop_defer(story->loop, &story->task);
+}
+
+static void on_again(struct loop_task *task)
+{
+    struct story *story = container_of(task, struct story, again);
+    note(story, 'a');
+    if (strlen(story->text) < 3) {
+        loop_defer(story->loop, task);
+    } else {
+        loop_stop(story->loop);
+    }
+}
+
+static int begin(void **state)
+{
+    struct story *story = calloc(1, sizeof *story);
+    story->loop = loop_new();
+    loop_task_init(&story->task, on_task);
+    loop_task_init(&story->again, on_again);
+    wheel_timer_init(&story->timer, on_timer);
+    *state = story;
+    return story->loop ? 0 : -1;
+}
+
+static int end(void **state)
+{
+    struct story *story = *state;
+    loop_free(story->loop);
+    free(story);
+    return 0;
+}
+
+static void a_turn_runs_timers_then_tasks_then_reaps(void **state)
+{
+    struct story *story = *state;
+    loop_timer_set(story->loop, &story->timer, 0);
+    while (story->text[0] == '\0') {
+        assert_int_equal(loop_turn(story->loop, 1000), OK);
+    }
+    assert_string_equal(story->text, "wtr");
+}
+
+static void a_task_that_defers_itself_gets_another_turn_without_waiting(void **state)
+{
+    struct story *story = *state;
+    loop_defer(story->loop, &story->again);
+    uint64_t before = clock_monotonic_ms();
+    assert_int_equal(loop_run(story->loop), OK);
+    assert_string_equal(story->text, "aaa");
+    assert_true(clock_monotonic_ms() - before < 1000);
+}
+
+static void a_cancelled_task_does_not_run(void **state)
+{
+    struct story *story = *state;
+    loop_defer(story->loop, &story->task);
+    loop_task_cancel(&story->task);
+    assert_int_equal(loop_turn(story->loop, 0), OK);
+    assert_string_equal(story->text, "");
+}
+
+static void a_turn_without_work_waits_no_longer_than_told(void **state)
+{
+    struct story *story = *state;
+    assert_int_equal(loop_turn(story->loop, 20), OK);
+    assert_string_equal(story->text, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_turn_runs_timers_then_tasks_then_reaps, begin, end),
+        cmocka_unit_test_setup_teardown(
+            a_task_that_defers_itself_gets_another_turn_without_waiting, begin, end),
+        cmocka_unit_test_setup_teardown(a_cancelled_task_does_not_run, begin, end),
+        cmocka_unit_test_setup_teardown(a_turn_without_work_waits_no_longer_than_told, begin, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
