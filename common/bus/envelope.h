@@ -17,7 +17,8 @@
 enum { BUS_ENVELOPE_ROOMS_MAX = 16, BUS_PAYLOAD_MAX = 1024 * 1024 };
 
 struct bus_envelope {
-    uint64_t id;       /* microseconds since 1970, unique and increasing in its partition; 0: not logged */
+    uint64_t
+        id; /* microseconds since 1970, unique and increasing in its partition; 0: not logged */
     uint64_t previous; /* id of the room's previous event; 0: none is known */
     struct str event;
     struct str rooms[BUS_ENVELOPE_ROOMS_MAX]; /* in the order of delivery */
@@ -26,8 +27,8 @@ struct bus_envelope {
 };
 
 /*
- * Views into `message`. PROTO: not of this form; LIMIT: too many rooms or too large. Checks the header
- * only: whether the event is known and the payload is JSON is the reader's to ask.
+ * Views into `message`. PROTO: not of this form; LIMIT: too many rooms or too large. Checks the
+ * header only: whether the event is known and the payload is JSON is the reader's to ask.
  */
 MUST_CHECK enum err bus_envelope_parse(struct str message, struct bus_envelope *ret_envelope);
 

@@ -1,6 +1,6 @@
 /*
- * The one way into Redis for events that are kept: the publish script, atomically one event into the
- * logs and channels of its rooms. Keys, arguments and reply: docs/protocol.md.
+ * The one way into Redis for events that are kept: the publish script, atomically one event into
+ * the logs and channels of its rooms. Keys, arguments and reply: docs/protocol.md.
  */
 #ifndef BUS_PUBLISH_H
 #define BUS_PUBLISH_H
@@ -29,8 +29,9 @@ struct bus_publish_options {
 
 /* What Redis answered. */
 struct bus_published {
-    uint64_t id;        /* the event's; with an idempotency key seen before, the first one's */
-    uint64_t receivers; /* gateways that were subscribed, summed over the rooms; 0 for a duplicate */
+    uint64_t id; /* the event's; with an idempotency key seen before, the first one's */
+    uint64_t
+        receivers; /* gateways that were subscribed, summed over the rooms; 0 for a duplicate */
     bool duplicate;
 };
 
@@ -44,16 +45,18 @@ typedef void (*bus_published_fn)(void *context, enum err err, const struct bus_p
 struct bus_publisher;
 
 /* Borrows link and options. NULL without memory. */
-struct bus_publisher *bus_publisher_new(struct redis_link *link, const struct bus_publish_options *options);
+struct bus_publisher *bus_publisher_new(struct redis_link *link,
+                                        const struct bus_publish_options *options);
 void bus_publisher_free(struct bus_publisher *publisher);
 
 /*
- * Sends one event; copies what it needs. Rooms are canonical names in the order of delivery. `once` is
- * the idempotency key, empty for none. On an error no callback comes. CLOSED: not connected. LIMIT: too
- * much is waiting for answers, or too large.
+ * Sends one event; copies what it needs. Rooms are canonical names in the order of delivery. `once`
+ * is the idempotency key, empty for none. On an error no callback comes. CLOSED: not connected.
+ * LIMIT: too much is waiting for answers, or too large.
  */
 MUST_CHECK enum err bus_publish(struct bus_publisher *publisher, struct str event,
-                                const struct room_name *rooms, unsigned room_count, struct str payload,
-                                struct str once, bus_published_fn done, void *context);
+                                const struct room_name *rooms, unsigned room_count,
+                                struct str payload, struct str once, bus_published_fn done,
+                                void *context);
 
 #endif

@@ -1,10 +1,11 @@
 /*
  * The reading side of the bus: the channels of the rooms that somebody here is in.
  *
- * The owner of a room embeds a bus_channel. Wanting it sends SUBSCRIBE (batched with the others of this
- * turn); on_live comes when Redis has confirmed, in the order of the messages on that connection: every
- * event published after it arrives by on_message. While Redis is away channels are not live and nobody
- * is told; when it is back everything wanted is subscribed again, in batches, and on_live comes again.
+ * The owner of a room embeds a bus_channel. Wanting it sends SUBSCRIBE (batched with the others of
+ * this turn); on_live comes when Redis has confirmed, in the order of the messages on that
+ * connection: every event published after it arrives by on_message. While Redis is away channels
+ * are not live and nobody is told; when it is back everything wanted is subscribed again, in
+ * batches, and on_live comes again.
  */
 #ifndef BUS_SUBSCRIBER_H
 #define BUS_SUBSCRIBER_H
@@ -24,10 +25,10 @@
 struct bus_subscriber;
 
 enum bus_channel_state {
-    BUS_CHANNEL_IDLE,    /* not wanted: unknown to the subscriber, may be freed */
-    BUS_CHANNEL_QUEUED,  /* wanted, SUBSCRIBE to be sent with the next batch */
-    BUS_CHANNEL_ASKED,   /* SUBSCRIBE sent, not confirmed */
-    BUS_CHANNEL_LIVE,    /* confirmed */
+    BUS_CHANNEL_IDLE,   /* not wanted: unknown to the subscriber, may be freed */
+    BUS_CHANNEL_QUEUED, /* wanted, SUBSCRIBE to be sent with the next batch */
+    BUS_CHANNEL_ASKED,  /* SUBSCRIBE sent, not confirmed */
+    BUS_CHANNEL_LIVE,   /* confirmed */
 };
 
 struct bus_channel {
@@ -36,17 +37,18 @@ struct bus_channel {
     uint64_t last_id;        /* of the last message with an id, 0 before the first */
     const char *room;        /* canonical name, not terminated, owned by the embedder */
     unsigned char room_len;
-    unsigned char state;     /* enum bus_channel_state */
+    unsigned char state; /* enum bus_channel_state */
 };
 
 struct bus_subscriber_ops {
     /* The subscription holds from here on. May want or drop channels. */
     void (*on_live)(void *owner, struct bus_channel *channel);
     /*
-     * A message with a well-formed header that names the channel's room; everything in it is borrowed.
-     * It may be malformed beyond its header. May want or drop channels.
+     * A message with a well-formed header that names the channel's room; everything in it is
+     * borrowed. It may be malformed beyond its header. May want or drop channels.
      */
-    void (*on_message)(void *owner, struct bus_channel *channel, const struct bus_envelope *envelope);
+    void (*on_message)(void *owner, struct bus_channel *channel,
+                       const struct bus_envelope *envelope);
     /* Something came on a channel of ours that is no message; counted and logged by the owner. */
     void (*on_garbage)(void *owner, struct str channel, enum err err);
 };
@@ -58,7 +60,8 @@ struct bus_subscriber_options {
 };
 
 /* Borrows loop and options for its lifetime and connects at once. NULL without memory. */
-struct bus_subscriber *bus_subscriber_new(struct loop *loop, const struct bus_subscriber_options *options,
+struct bus_subscriber *bus_subscriber_new(struct loop *loop,
+                                          const struct bus_subscriber_options *options,
                                           const struct bus_subscriber_ops *ops, void *owner);
 /* All channels must have been dropped. NULL is fine. */
 void bus_subscriber_free(struct bus_subscriber *subscriber);
@@ -71,7 +74,8 @@ static inline struct str bus_channel_room_name(const struct bus_channel *channel
 }
 
 /* From IDLE only; no other channel of that room may be wanted. NOMEM. */
-MUST_CHECK enum err bus_subscriber_want(struct bus_subscriber *subscriber, struct bus_channel *channel);
+MUST_CHECK enum err bus_subscriber_want(struct bus_subscriber *subscriber,
+                                        struct bus_channel *channel);
 /* Back to IDLE at once; UNSUBSCRIBE follows in a batch. Idempotent. No callback comes any more. */
 void bus_subscriber_drop(struct bus_subscriber *subscriber, struct bus_channel *channel);
 /* The wanted channel of a room, NULL where there is none. */

@@ -44,8 +44,9 @@ static enum err refuse(const struct config_option *option, const char *source, c
                        const char *expected, struct buf *complaint)
 {
     bool secret = option->flags & CONFIG_SECRET;
-    if (buf_printf(complaint, "%s (from the %s): %s%s%s is refused; expected %s", option->env, source,
-                   secret ? "" : "\"", secret ? "the value" : text, secret ? "" : "\"", expected)) {
+    if (buf_printf(complaint, "%s (from the %s): %s%s%s is refused; expected %s", option->env,
+                   source, secret ? "" : "\"", secret ? "the value" : text, secret ? "" : "\"",
+                   expected)) {
         return ERR_NOMEM;
     }
     return ERR_INVALID;
@@ -125,7 +126,8 @@ static enum err set_value(const struct config_option *option, const char *source
     return set_string(option, source, text, settings, complaint);
 }
 
-static enum err set_default(const struct config_option *option, void *settings, struct buf *complaint)
+static enum err set_default(const struct config_option *option, void *settings,
+                            struct buf *complaint)
 {
     if (option->fallback) {
         return set_value(option, "default", option->fallback, settings, complaint);
@@ -143,9 +145,8 @@ static enum err load_environment(struct config_table table, void *settings, stru
     for (size_t i = 0; i < table.count; i++) {
         const struct config_option *option = &table.options[i];
         const char *text = getenv(option->env);
-        enum err err = text && *text
-                           ? set_value(option, "environment", text, settings, complaint)
-                           : set_default(option, settings, complaint);
+        enum err err = text && *text ? set_value(option, "environment", text, settings, complaint)
+                                     : set_default(option, settings, complaint);
         if (err) {
             return err;
         }
@@ -176,8 +177,8 @@ static enum err load_flag(struct config_table table, int argc, char **argv, int 
     return set_value(option, "command line", text, settings, complaint);
 }
 
-enum err config_load(struct config_table table, int argc, char **argv, void *settings, int *ret_rest,
-                     struct buf *complaint)
+enum err config_load(struct config_table table, int argc, char **argv, void *settings,
+                     int *ret_rest, struct buf *complaint)
 {
     enum err err = load_environment(table, settings, complaint);
     int at = 1;
@@ -239,7 +240,8 @@ void config_print_help(struct config_table table, FILE *out)
         if (starts_group(table, i)) {
             fprintf(out, "\n%s:\n", option->group);
         }
-        fprintf(out, "  --%s  (%s)\n      %s", flag_name(option, flag).ptr, option->env, option->help);
+        fprintf(out, "  --%s  (%s)\n      %s", flag_name(option, flag).ptr, option->env,
+                option->help);
         for (unsigned c = 0; option->type == CONFIG_CHOICE && option->choices[c]; c++) {
             fprintf(out, "%s%s", c ? ", " : ": ", option->choices[c]);
         }

@@ -31,15 +31,15 @@ enum config_flags {
 };
 
 struct config_option {
-    const char *env;  /* "PING_INTERVAL"; the flag is --ping-interval */
+    const char *env;   /* "PING_INTERVAL"; the flag is --ping-interval */
     const char *group; /* heading in --help */
     enum config_type type;
-    const char *unit; /* "ms", "bytes", …; NULL for none */
-    const char *fallback; /* as it would be written; NULL: unset */
-    uint64_t min, max;    /* NUMBER: bounds; STRING: bounds of the length, 0 0 for none */
+    const char *unit;           /* "ms", "bytes", …; NULL for none */
+    const char *fallback;       /* as it would be written; NULL: unset */
+    uint64_t min, max;          /* NUMBER: bounds; STRING: bounds of the length, 0 0 for none */
     const char *const *choices; /* CHOICE: NULL-terminated */
     unsigned flags;
-    size_t offset; /* of the value in the settings struct */
+    size_t offset;    /* of the value in the settings struct */
     const char *help; /* one sentence without its full stop */
 };
 
@@ -49,9 +49,10 @@ struct config_table {
 };
 
 /*
- * Fills `settings`. `argv[0]` is skipped; flags are `--name value` or `--name=value`; what is no flag,
- * or stands behind `--`, is left in *ret_rest (an index into argv of the first operand). Strings point
- * into argv, the environment or the table. INVALID: *complaint holds one sentence for the user.
+ * Fills `settings`. `argv[0]` is skipped; flags are `--name value` or `--name=value`; what is no
+ * flag, or stands behind `--`, is left in *ret_rest (an index into argv of the first operand).
+ * Strings point into argv, the environment or the table. INVALID: *complaint holds one sentence for
+ * the user.
  */
 MUST_CHECK enum err config_load(struct config_table table, int argc, char **argv, void *settings,
                                 int *ret_rest, struct buf *complaint);

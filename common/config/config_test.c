@@ -94,8 +94,9 @@ static void assert_refused(struct outcome o, const char *complaint)
 static void refusals_say_what_where_and_what_would_be_right(void **state)
 {
     (void)state;
-    assert_refused(LOAD("--t-port", "70000"), "T_PORT (from the command line): \"70000\" is refused; "
-                                              "expected a number from 1 to 65535");
+    assert_refused(LOAD("--t-port", "70000"),
+                   "T_PORT (from the command line): \"70000\" is refused; "
+                   "expected a number from 1 to 65535");
     assert_refused(LOAD("--t-prot", "1"), "unknown flag --t-prot; --help lists all flags");
     assert_refused(LOAD("--t-port"), "--t-port needs a value");
     assert_refused(LOAD("--t-tls=maybe"), "T_TLS (from the command line): \"maybe\" is refused; "

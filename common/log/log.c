@@ -111,8 +111,8 @@ static enum err compose(struct buf *line, enum log_level level, const char *msg,
 {
     char time[CLOCK_ISO8601_LEN + 1];
     clock_iso8601(clock_wall_ms(), time);
-    const struct log_field head[] = {
-        LOG_CSTR("time", time), LOG_CSTR("level", level_names[level]), LOG_CSTR("msg", msg)};
+    const struct log_field head[] = {LOG_CSTR("time", time), LOG_CSTR("level", level_names[level]),
+                                     LOG_CSTR("msg", msg)};
     enum err err = config.format == LOG_FORMAT_JSON ? buf_append_char(line, '{') : OK;
     for (size_t i = 0; i < ARRAY_LEN(head) && !err; i++) {
         err = append_field(line, &head[i]);

@@ -5,8 +5,8 @@
  *
  * gives: time=2025-01-16T10:00:00.000Z level=warn msg="redis refused" reply="…" attempt=3
  *
- * Codecs and util never log; whoever decides what to do about an error logs it once, with who and why.
- * Format, level and sink are set once, before the first line; they are the only globals.
+ * Codecs and util never log; whoever decides what to do about an error logs it once, with who and
+ * why. Format, level and sink are set once, before the first line; they are the only globals.
  */
 #ifndef LOG_LOG_H
 #define LOG_LOG_H
@@ -28,16 +28,31 @@ struct log_field {
     uint64_t number;
 };
 
-#define LOG_STR(key, value)  {(key), LOG_VALUE_STR, (value), 0}
-#define LOG_CSTR(key, value) {(key), LOG_VALUE_STR, str_from(value), 0}
-#define LOG_ERR(err)         LOG_CSTR("error", err_name(err))
+#define LOG_STR(key, value)                                                                        \
+    {                                                                                              \
+        (key), LOG_VALUE_STR, (value), 0                                                           \
+    }
+#define LOG_CSTR(key, value)                                                                       \
+    {                                                                                              \
+        (key), LOG_VALUE_STR, str_from(value), 0                                                   \
+    }
+#define LOG_ERR(err) LOG_CSTR("error", err_name(err))
 /* The current errno as text. */
-#define LOG_ERRNO()          LOG_CSTR("error", log_errno_text())
-#define LOG_U64(key, value)  {(key), LOG_VALUE_U64, {0}, (uint64_t)(value)}
-#define LOG_I64(key, value)  {(key), LOG_VALUE_I64, {0}, (uint64_t)(int64_t)(value)}
-#define LOG_BOOL(key, value) {(key), LOG_VALUE_BOOL, {0}, (value) ? 1 : 0}
+#define LOG_ERRNO() LOG_CSTR("error", log_errno_text())
+#define LOG_U64(key, value)                                                                        \
+    {                                                                                              \
+        (key), LOG_VALUE_U64, {0}, (uint64_t)(value)                                               \
+    }
+#define LOG_I64(key, value)                                                                        \
+    {                                                                                              \
+        (key), LOG_VALUE_I64, {0}, (uint64_t)(int64_t)(value)                                      \
+    }
+#define LOG_BOOL(key, value)                                                                       \
+    {                                                                                              \
+        (key), LOG_VALUE_BOOL, {0}, (value) ? 1 : 0                                                \
+    }
 
-#define LOG_FIELDS(...) ((const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
+#define LOG_FIELDS(...)     ((const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
 #define log_error(msg, ...) log_write(LOG_LEVEL_ERROR, (msg), LOG_FIELDS(__VA_ARGS__))
 #define log_warn(msg, ...)  log_write(LOG_LEVEL_WARN, (msg), LOG_FIELDS(__VA_ARGS__))
 #define log_info(msg, ...)  log_write(LOG_LEVEL_INFO, (msg), LOG_FIELDS(__VA_ARGS__))

@@ -28,7 +28,8 @@ struct loop *loop_new(void)
     if (!loop) {
         return NULL;
     }
-    /* Every callback of a turn sees the same time, and timers are precise without a call per event. */
+    /* Every callback of a turn sees the same time, and timers are precise without a call per event.
+     */
     struct event_config *config = event_config_new();
     if (config) {
         event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);

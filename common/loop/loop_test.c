@@ -116,8 +116,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_turn_runs_timers_then_tasks_then_reaps, begin, end),
-        cmocka_unit_test_setup_teardown(
-            a_task_that_defers_itself_gets_another_turn_without_waiting, begin, end),
+        cmocka_unit_test_setup_teardown(a_task_that_defers_itself_gets_another_turn_without_waiting,
+                                        begin, end),
         cmocka_unit_test_setup_teardown(a_cancelled_task_does_not_run, begin, end),
         cmocka_unit_test_setup_teardown(a_turn_without_work_waits_no_longer_than_told, begin, end),
     };

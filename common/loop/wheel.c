@@ -1,6 +1,7 @@
 #include "loop/wheel.h"
 
-/* Each level's slot spans 64 of the level below. A timer sinks to a lower level as its time comes. */
+/* Each level's slot spans 64 of the level below. A timer sinks to a lower level as its time comes.
+ */
 enum { LEVEL_BITS = 6 };
 
 void wheel_timer_init(struct wheel_timer *timer, void (*fire)(struct wheel_timer *timer))

@@ -45,8 +45,8 @@ static void run_until(struct wheel *wheel, uint64_t *now, uint64_t end)
 static void fires_once_and_never_early(void **state)
 {
     (void)state;
-    static const uint64_t delays[] = {0,     1,      7,      8,       9,        500,      511,
-                                      512,   513,    520,    25000,   32767,    32768,    60000,
+    static const uint64_t delays[] = {0,     1,      7,       8,       9,        500,      511,
+                                      512,   513,    520,     25000,   32767,    32768,    60000,
                                       85000, 300000, 2097151, 2097152, 10000000, 130000000};
     for (size_t i = 0; i < ARRAY_LEN(delays); i++) {
         for (uint64_t start = 1000003; start < 1000003 + 600; start += 37) {

@@ -2,8 +2,8 @@
  * One connection to Redis over the loop: connect, TLS, AUTH, SELECT, pipelining, pushed messages,
  * time limits, reconnecting with backoff and jitter.
  *
- * hiredis formats commands and parses replies; the bytes are moved here, so that old and new hiredis
- * behave alike. A reply is borrowed until its callback returns.
+ * hiredis formats commands and parses replies; the bytes are moved here, so that old and new
+ * hiredis behave alike. A reply is borrowed until its callback returns.
  */
 #ifndef REDIS_LINK_H
 #define REDIS_LINK_H
@@ -28,12 +28,12 @@ struct redis_link_options {
     const char *password; /* NULL: no AUTH */
     uint64_t db;
     bool tls;
-    const char *tls_ca;   /* PEM file; NULL: the system's */
+    const char *tls_ca;             /* PEM file; NULL: the system's */
     const char *tls_cert, *tls_key; /* client certificate; NULL: none */
     const char *tls_server_name;    /* NULL: host */
-    const char *client_name; /* for CLIENT SETNAME; NULL: none */
-    uint64_t connect_timeout_ms; /* of name look-up, TCP, TLS and AUTH together */
-    uint64_t reply_timeout_ms;   /* without any reply to the oldest command: the link is broken */
+    const char *client_name;        /* for CLIENT SETNAME; NULL: none */
+    uint64_t connect_timeout_ms;    /* of name look-up, TCP, TLS and AUTH together */
+    uint64_t reply_timeout_ms; /* without any reply to the oldest command: the link is broken */
     uint64_t backoff_min_ms, backoff_max_ms;
     bool reconnect; /* false: one attempt, then down for good */
 };
@@ -44,18 +44,20 @@ struct redis_link_ops {
     /* Authenticated and selected; commands may be sent. */
     void (*on_up)(void *owner);
     /*
-     * The connection is lost, or an attempt failed; `why` says so in words for a log line. Every waiting
-     * command has had its callback with CLOSED before. The link tries again by itself.
+     * The connection is lost, or an attempt failed; `why` says so in words for a log line. Every
+     * waiting command has had its callback with CLOSED before. The link tries again by itself.
      */
     void (*on_down)(void *owner, enum err err, const char *why);
-    /* A message of a subscription (the whole reply array: "message", "subscribe", …). NULL: none expected. */
+    /* A message of a subscription (the whole reply array: "message", "subscribe", …). NULL: none
+     * expected. */
     void (*on_push)(void *owner, const struct redisReply *reply);
 };
 
 /* reply is NULL unless err is OK; a Redis error reply is OK with type REDIS_REPLY_ERROR. */
 typedef void (*redis_reply_fn)(void *context, enum err err, const struct redisReply *reply);
 
-/* Starts connecting in the next turn. Borrows loop and options (strings too). NULL without memory. */
+/* Starts connecting in the next turn. Borrows loop and options (strings too). NULL without memory.
+ */
 struct redis_link *redis_link_new(struct loop *loop, const struct redis_link_options *options,
                                   const struct redis_link_ops *ops, void *owner);
 /* Waiting commands get CLOSED. May be called from its callbacks. NULL is fine. */

@@ -16,8 +16,8 @@
 #include "util/str.h"
 
 enum {
-    CATALOGUE_ROOMS_MAX = 4,       /* rooms of one event */
-    CATALOGUE_DEPTH_MAX = 64,      /* nesting of an event's JSON */
+    CATALOGUE_ROOMS_MAX = 4,         /* rooms of one event */
+    CATALOGUE_DEPTH_MAX = 64,        /* nesting of an event's JSON */
     CATALOGUE_DATA_MAX = 512 * 1024, /* bytes of one event's data object */
 };
 
@@ -28,18 +28,18 @@ enum catalogue_type {
     CATALOGUE_TIMESTAMP, /* ISO 8601 date and time with zone, in a string */
     CATALOGUE_INTEGER,   /* between min and max */
     CATALOGUE_BOOLEAN,
-    CATALOGUE_ENUM,      /* one of `choices`, in a string */
-    CATALOGUE_STRINGS,   /* array of strings */
-    CATALOGUE_OBJECT,    /* any object */
+    CATALOGUE_ENUM,    /* one of `choices`, in a string */
+    CATALOGUE_STRINGS, /* array of strings */
+    CATALOGUE_OBJECT,  /* any object */
 };
 
 struct catalogue_field {
     const char *name;
     enum catalogue_type type;
     bool required;
-    bool defaults_to_now;        /* a missing timestamp becomes the time of publishing */
-    long long min, max;          /* INTEGER */
-    const char *const *choices;  /* ENUM: NULL-terminated */
+    bool defaults_to_now;       /* a missing timestamp becomes the time of publishing */
+    long long min, max;         /* INTEGER */
+    const char *const *choices; /* ENUM: NULL-terminated */
     const char *help;
 };
 
@@ -71,8 +71,9 @@ struct catalogue_message {
 
 /*
  * Checks `data` (a JSON object as text) against the event and appends the payload
- * {"type":…,"timestamp":…,"data":…} to `payload`: the caller's bytes, with a missing timestamp added.
- * `now_ms` is the wall clock. INVALID: *complaint names the field, what was expected and what came.
+ * {"type":…,"timestamp":…,"data":…} to `payload`: the caller's bytes, with a missing timestamp
+ * added. `now_ms` is the wall clock. INVALID: *complaint names the field, what was expected and
+ * what came.
  */
 MUST_CHECK enum err catalogue_encode(const struct catalogue_event *event, struct str data,
                                      int64_t now_ms, struct catalogue_message *ret_message,

@@ -1,8 +1,9 @@
 /*
  * Room names: `market:{id}`, `creator:{id}`, `user:{address or sub}`, `global:all`.
  *
- * An id is 1 … ROOM_ID_MAX bytes of visible ASCII without comma (a comma separates rooms in an envelope);
- * a 0x address (40 hex digits) is written in lower case, so that one address is one room.
+ * An id is 1 … ROOM_ID_MAX bytes of visible ASCII without comma (a comma separates rooms in an
+ * envelope); a 0x address (40 hex digits) is written in lower case, so that one address is one
+ * room.
  */
 #ifndef SCHEMA_ROOM_H
 #define SCHEMA_ROOM_H

@@ -1,8 +1,8 @@
 /*
  * A connected, non-blocking byte stream: plain TCP or TLS, two values of one table of functions.
  *
- * It keeps no bytes and registers no events; its owner watches the descriptor and calls again. Nothing
- * above asks whether it is TLS. Embedded in its owner, 24 bytes.
+ * It keeps no bytes and registers no events; its owner watches the descriptor and calls again.
+ * Nothing above asks whether it is TLS. Embedded in its owner, 24 bytes.
  */
 #ifndef STREAM_STREAM_H
 #define STREAM_STREAM_H
@@ -30,8 +30,8 @@ struct stream_ops {
 
 struct stream {
     const struct stream_ops *ops;
-    void *tls; /* private to the TLS table */
-    int fd;    /* -1 when closed */
+    void *tls;        /* private to the TLS table */
+    int fd;           /* -1 when closed */
     bool wants_write; /* the last AGAIN waits for writability, whichever call it was */
 };
 

@@ -50,7 +50,7 @@ static void line_breaks_are_skipped(void **state)
 static void malformed_text_leaves_nothing_behind(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"Z",    "Zg",   "Zg=",  "Zg===", "=",     "Zm9v=",
+    static const char *const bad[] = {"Z",    "Zg",   "Zg=",  "Zg===", "=",        "Zm9v=",
                                       "Z=g=", "Zh==", "Zm9=", "Zm 9v", "Zg==Zg==", "Zm9\x80"};
     struct buf out;
     buf_init(&out, 0);

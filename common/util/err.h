@@ -1,9 +1,9 @@
 /*
  * The one error type of the project.
  *
- * A function that can fail returns it and leaves its out-parameters untouched on failure. It becomes
- * an HTTP status, an Engine.IO code, a WebSocket close code or an exit code only at that layer's
- * edge, and it is logged once, by whoever decides what to do about it.
+ * A function that can fail returns it and leaves its out-parameters untouched on failure. It
+ * becomes an HTTP status, an Engine.IO code, a WebSocket close code or an exit code only at that
+ * layer's edge, and it is logged once, by whoever decides what to do about it.
  */
 #ifndef UTIL_ERR_H
 #define UTIL_ERR_H

@@ -183,8 +183,8 @@ static bool take_key(struct scan *s)
 }
 
 /*
- * Takes one value's beginning: a scalar whole, or an opening bracket with the first key. *ret_done is
- * whether a whole value was taken (scalars and empty brackets).
+ * Takes one value's beginning: a scalar whole, or an opening bracket with the first key. *ret_done
+ * is whether a whole value was taken (scalars and empty brackets).
  */
 static enum err take_value(struct scan *s, struct nesting *n, bool *ret_done)
 {
@@ -349,7 +349,8 @@ static size_t utf8_encode(uint32_t code, char out[4])
     return len;
 }
 
-/* The escape behind the backslash at text.ptr[0]; its length after the backslash, 0 if impossible. */
+/* The escape behind the backslash at text.ptr[0]; its length after the backslash, 0 if impossible.
+ */
 static size_t unescape_one(struct str text, char out[4], size_t *ret_len)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";

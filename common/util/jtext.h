@@ -1,8 +1,8 @@
 /*
  * JSON as text: checked, walked and cut into pieces, never re-serialised.
  *
- * What a publisher or a client wrote is forwarded byte by byte, so numbers of any size and keys of any
- * name survive. A parser into values (jansson) is for reading settings and small arguments.
+ * What a publisher or a client wrote is forwarded byte by byte, so numbers of any size and keys of
+ * any name survive. A parser into values (jansson) is for reading settings and small arguments.
  */
 #ifndef UTIL_JTEXT_H
 #define UTIL_JTEXT_H
@@ -26,8 +26,9 @@ enum jtext_kind {
 };
 
 /*
- * Whether `text` is one JSON value (RFC 8259) in valid UTF-8, white space around it allowed, nested no
- * deeper than `max_depth`. PROTO: malformed. LIMIT: too deep. No allocation, no recursion, linear time.
+ * Whether `text` is one JSON value (RFC 8259) in valid UTF-8, white space around it allowed, nested
+ * no deeper than `max_depth`. PROTO: malformed. LIMIT: too deep. No allocation, no recursion,
+ * linear time.
  */
 MUST_CHECK enum err jtext_check(struct str text, unsigned max_depth);
 
@@ -59,8 +60,8 @@ MUST_CHECK enum err jtext_quote(struct str text, struct buf *out);
 /* Whether a key or string between its quotes stands for `plain`. */
 bool jtext_is(struct str between_quotes, struct str plain);
 /*
- * The value of the member `key` of a checked object; the last one where it stands more than once, as
- * JavaScript has it. An empty view (kind JTEXT_NONE) where it is missing.
+ * The value of the member `key` of a checked object; the last one where it stands more than once,
+ * as JavaScript has it. An empty view (kind JTEXT_NONE) where it is missing.
  */
 struct str jtext_member(struct str object, struct str key);
 

@@ -1,6 +1,6 @@
 /*
- * Intrusive doubly linked list. The head is a node itself; an unlinked node points to itself, so that
- * removing it twice is harmless. A node must be initialised before its first use.
+ * Intrusive doubly linked list. The head is a node itself; an unlinked node points to itself, so
+ * that removing it twice is harmless. A node must be initialised before its first use.
  */
 #ifndef UTIL_LIST_H
 #define UTIL_LIST_H

@@ -1,6 +1,7 @@
 /*
- * Intrusive hash map keyed by bytes, with a secret seed per process so that a stranger cannot choose
- * colliding keys. An entry embeds a map_node and owns its key; the map allocates its table only.
+ * Intrusive hash map keyed by bytes, with a secret seed per process so that a stranger cannot
+ * choose colliding keys. An entry embeds a map_node and owns its key; the map allocates its table
+ * only.
  */
 #ifndef UTIL_MAP_H
 #define UTIL_MAP_H

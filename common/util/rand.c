@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-/* One system call refills enough for some dozen ids. A pool is never shared: not by threads, and not
- * with a forked child, which starts with an empty one. */
+/* One system call refills enough for some dozen ids. A pool is never shared: not by threads, and
+ * not with a forked child, which starts with an empty one. */
 static _Thread_local struct {
     unsigned char bytes[1024];
     size_t left;

@@ -16,8 +16,8 @@ static void ids_use_the_url_safe_alphabet(void **state)
     char id[2000];
     rand_id(id, sizeof id);
     for (size_t i = 0; i < sizeof id; i++) {
-        assert_non_null(strchr(
-            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", id[i]));
+        assert_non_null(
+            strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", id[i]));
     }
 }
 

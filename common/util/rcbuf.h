@@ -1,8 +1,8 @@
 /*
  * Immutable bytes shared by count: encoded once, queued to many.
  *
- * The maker fills `data` before it hands the first reference on; afterwards nobody writes. Counts are
- * plain integers: one rcbuf belongs to one loop.
+ * The maker fills `data` before it hands the first reference on; afterwards nobody writes. Counts
+ * are plain integers: one rcbuf belongs to one loop.
  */
 #ifndef UTIL_RCBUF_H
 #define UTIL_RCBUF_H

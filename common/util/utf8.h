@@ -11,7 +11,7 @@ bool utf8_valid(struct str text);
 
 /* State between pieces of one text; zero is the start. */
 struct utf8_state {
-    uint8_t more;     /* continuation bytes still due */
+    uint8_t more;      /* continuation bytes still due */
     uint8_t low, high; /* bounds of the next continuation byte */
 };
 

@@ -15,19 +15,19 @@
 struct eio_server;
 
 struct eio_server_options {
-    struct str path;            /* "/socket.io/": with and without the last slash */
+    struct str path; /* "/socket.io/": with and without the last slash */
     uint64_t ping_interval_ms;
     uint64_t ping_timeout_ms;
     uint64_t upgrade_timeout_ms;
-    uint64_t max_payload;       /* bytes of one POST or message; told to clients */
-    size_t max_sessions;        /* one more handshake gets 503 */
+    uint64_t max_payload; /* bytes of one POST or message; told to clients */
+    size_t max_sessions;  /* one more handshake gets 503 */
     size_t max_packets_per_post;
-    size_t queue_bytes;         /* bound of what waits for one session without a transport to write to */
+    size_t queue_bytes; /* bound of what waits for one session without a transport to write to */
 };
 
 struct eio_server_stats {
-    size_t sessions; /* now */
-    size_t polling, websocket; /* of them */
+    size_t sessions;                    /* now */
+    size_t polling, websocket;          /* of them */
     uint64_t opened, upgraded, refused; /* since the start */
     uint64_t closed[EIO_CLOSE_REASONS];
 };

@@ -1,8 +1,8 @@
 /*
  * Engine.IO session: one client, one sid, one current transport.
  *
- * Lives longer than any HTTP request, ends exactly once. The server's sid table owns it; everybody else
- * borrows it until on_close. States and who may follow whom: session.c.
+ * Lives longer than any HTTP request, ends exactly once. The server's sid table owns it; everybody
+ * else borrows it until on_close. States and who may follow whom: session.c.
  */
 #ifndef ENGINEIO_SESSION_H
 #define ENGINEIO_SESSION_H
@@ -20,12 +20,12 @@ struct http_request;
 
 /* Counted and logged by name. */
 enum eio_close_reason {
-    EIO_CLOSE_SERVER,          /* the application asked */
-    EIO_CLOSE_CLIENT,          /* close packet */
-    EIO_CLOSE_TRANSPORT,       /* the connection ended, or a poll was given up */
+    EIO_CLOSE_SERVER,    /* the application asked */
+    EIO_CLOSE_CLIENT,    /* close packet */
+    EIO_CLOSE_TRANSPORT, /* the connection ended, or a poll was given up */
     EIO_CLOSE_PING_TIMEOUT,
-    EIO_CLOSE_PROTOCOL,        /* the client broke the protocol */
-    EIO_CLOSE_SLOW,            /* too much was due to it */
+    EIO_CLOSE_PROTOCOL, /* the client broke the protocol */
+    EIO_CLOSE_SLOW,     /* too much was due to it */
     EIO_CLOSE_REASONS,
 };
 const char *eio_close_reason_name(enum eio_close_reason reason);
@@ -33,11 +33,13 @@ const char *eio_close_reason_name(enum eio_close_reason reason);
 /* What happens to sessions, to whoever is above. */
 struct eio_session_ops {
     /*
-     * A new session. `request` (for its headers) is borrowed. The callee may attach its own object and
-     * may send or close. NOMEM or DENIED refuse it: the session ends with no further call.
+     * A new session. `request` (for its headers) is borrowed. The callee may attach its own object
+     * and may send or close. NOMEM or DENIED refuse it: the session ends with no further call.
      */
-    enum err (*on_open)(void *owner, struct eio_session *session, const struct http_request *request);
-    /* A message packet arrived; its bytes are borrowed until return. `binary`: raw bytes, else text. */
+    enum err (*on_open)(void *owner, struct eio_session *session,
+                        const struct http_request *request);
+    /* A message packet arrived; its bytes are borrowed until return. `binary`: raw bytes, else
+     * text. */
     void (*on_message)(struct eio_session *session, bool binary, struct str data);
     /* Last call for this session, never from inside a call of the callee's. */
     void (*on_close)(struct eio_session *session, enum eio_close_reason reason);
@@ -48,8 +50,8 @@ void eio_session_attach(struct eio_session *session, void *user);
 void *eio_session_user(const struct eio_session *session);
 
 /*
- * One Engine.IO packet, encoded once for every transport and any number of sessions: bytes of a whole
- * WebSocket frame, of which polling uses the part behind the frame's header.
+ * One Engine.IO packet, encoded once for every transport and any number of sessions: bytes of a
+ * whole WebSocket frame, of which polling uses the part behind the frame's header.
  */
 /* A message packet of text `data` ("4" is put before it). NULL without memory. */
 struct rcbuf *eio_encode_text(struct str data);
@@ -59,14 +61,15 @@ struct rcbuf *eio_encode_text2(struct str data, struct str more);
 struct rcbuf *eio_encode_binary(struct str data);
 
 /*
- * Queues packets made by eio_encode_*; takes a reference of its own. They leave at the end of the turn
- * in one write, in order. LIMIT: the client reads too slowly and is being closed. CLOSED, NOMEM.
+ * Queues packets made by eio_encode_*; takes a reference of its own. They leave at the end of the
+ * turn in one write, in order. LIMIT: the client reads too slowly and is being closed. CLOSED,
+ * NOMEM.
  */
 MUST_CHECK enum err eio_session_send(struct eio_session *session, struct rcbuf *packet);
 
 /*
- * Ends the session after what is queued has been sent. Idempotent, from anywhere. Over WebSocket the
- * connection is closed; a poll is answered with a close packet.
+ * Ends the session after what is queued has been sent. Idempotent, from anywhere. Over WebSocket
+ * the connection is closed; a poll is answered with a close packet.
  */
 void eio_session_close(struct eio_session *session, enum eio_close_reason reason);
 

@@ -1,11 +1,11 @@
 /*
- * HTTP/1.1 for clients and operators: requests to handlers, answers to connections, and the hand-over
- * of a connection that is upgraded.
+ * HTTP/1.1 for clients and operators: requests to handlers, answers to connections, and the
+ * hand-over of a connection that is upgraded.
  *
- * One exchange at a time on a connection: what a peer pipelines waits (bounded) for the answer before
- * it. A request is delivered whole, body included. Every answer has a Content-Length and, where the
- * server has a CORS policy, its headers; also those that the server makes itself (400, 404, 408, 413,
- * 431, 503, …).
+ * One exchange at a time on a connection: what a peer pipelines waits (bounded) for the answer
+ * before it. A request is delivered whole, body included. Every answer has a Content-Length and,
+ * where the server has a CORS policy, its headers; also those that the server makes itself (400,
+ * 404, 408, 413, 431, 503, …).
  */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
@@ -21,22 +21,29 @@
 #include "util/str.h"
 
 enum http_method {
-    HTTP_GET, HTTP_POST, HTTP_OPTIONS, HTTP_HEAD, HTTP_PUT, HTTP_DELETE, HTTP_PATCH, HTTP_OTHER
+    HTTP_GET,
+    HTTP_POST,
+    HTTP_OPTIONS,
+    HTTP_HEAD,
+    HTTP_PUT,
+    HTTP_DELETE,
+    HTTP_PATCH,
+    HTTP_OTHER
 };
 
 struct http_server;
 struct http_exchange;
 
 struct http_header {
-    struct str name; /* as the peer spelled it */
+    struct str name;  /* as the peer spelled it */
     struct str value; /* without white space around it */
 };
 
 /* Everything in it is borrowed until the handler returns, except in upgrade requests: see there. */
 struct http_request {
     enum http_method method;
-    struct str path;  /* raw, from the first slash up to '?' */
-    struct str query; /* raw, behind '?', empty without */
+    struct str path;        /* raw, from the first slash up to '?' */
+    struct str query;       /* raw, behind '?', empty without */
     unsigned minor_version; /* 1 for HTTP/1.1 */
     const struct http_header *headers;
     size_t header_count;
@@ -45,7 +52,8 @@ struct http_request {
 
 /* Value of the first header of that name in any letter case; ptr is NULL where there is none. */
 struct str http_request_header(const struct http_request *request, struct str name);
-/* Whether a comma list in any header of that name has the token, in any letter case (Connection: …). */
+/* Whether a comma list in any header of that name has the token, in any letter case (Connection:
+ * …). */
 bool http_request_has_token(const struct http_request *request, struct str name, struct str token);
 /*
  * First query parameter of that name, percent-decoding left to the caller; ptr is NULL where it is
@@ -54,21 +62,22 @@ bool http_request_has_token(const struct http_request *request, struct str name,
 struct str http_request_param(const struct http_request *request, struct str name);
 
 struct http_handler {
-    struct str prefix;  /* of the path; the first handler whose prefix matches has the request */
-    bool exact;         /* the whole path must be the prefix */
+    struct str prefix; /* of the path; the first handler whose prefix matches has the request */
+    bool exact;        /* the whole path must be the prefix */
     /*
      * Answers now, or keeps the exchange and answers later with http_respond (or http_upgrade, only
      * from inside this call).
      */
-    void (*on_request)(void *owner, struct http_exchange *exchange, const struct http_request *request);
+    void (*on_request)(void *owner, struct http_exchange *exchange,
+                       const struct http_request *request);
     void *owner;
 };
 
 struct http_server_options {
     struct net_server_options net;
-    size_t max_head;     /* bytes of request line and headers; 431 over it */
-    size_t max_headers;  /* 431 over it */
-    size_t max_body;     /* 413 over it */
+    size_t max_head;          /* bytes of request line and headers; 431 over it */
+    size_t max_headers;       /* 431 over it */
+    size_t max_body;          /* 413 over it */
     uint64_t head_timeout_ms; /* absolute, from a request's first byte to its head's last; 408 */
     uint64_t body_timeout_ms; /* likewise for the body */
     uint64_t idle_timeout_ms; /* between requests on a kept connection */
@@ -87,31 +96,33 @@ struct net_server *http_server_net(const struct http_server *server);
 bool http_server_allows_origin(const struct http_server *server, struct str origin);
 
 /*
- * Answers and ends the exchange; the connection is kept unless the request or `close` says otherwise.
- * `body` is copied. Must be called exactly once per exchange, unless it was upgraded or aborted.
- * `extra` is whole header lines, each with CRLF, or empty. HEAD gets no body.
+ * Answers and ends the exchange; the connection is kept unless the request or `close` says
+ * otherwise. `body` is copied. Must be called exactly once per exchange, unless it was upgraded or
+ * aborted. `extra` is whole header lines, each with CRLF, or empty. HEAD gets no body.
  */
 void http_respond(struct http_exchange *exchange, unsigned status, struct str content_type,
                   struct str extra, struct str body);
-/* The same from shared pieces, none copied: for answers that many clients get. References are taken. */
+/* The same from shared pieces, none copied: for answers that many clients get. References are
+ * taken. */
 void http_respond_shared(struct http_exchange *exchange, unsigned status, struct str content_type,
                          struct str extra, struct rcbuf *const *pieces, size_t count);
 /* The connection closes after the answer. Before http_respond. */
 void http_exchange_close_after(struct http_exchange *exchange);
 
 /*
- * The peer went away before the answer: `on_abort` is called once, after which the exchange is gone.
- * `owner` is for the handler's own use.
+ * The peer went away before the answer: `on_abort` is called once, after which the exchange is
+ * gone. `owner` is for the handler's own use.
  */
-void http_exchange_watch(struct http_exchange *exchange, void (*on_abort)(struct http_exchange *exchange),
-                         void *owner);
+void http_exchange_watch(struct http_exchange *exchange,
+                         void (*on_abort)(struct http_exchange *exchange), void *owner);
 void *http_exchange_owner(const struct http_exchange *exchange);
 struct net_conn *http_exchange_conn(const struct http_exchange *exchange);
 
 /*
- * Gives the connection away (after a 101 that the new owner sends itself): the exchange ends, the HTTP
- * layer forgets the connection, and `ops` take over. Bytes that came behind the request are delivered
- * to the new owner's on_read before this returns to the loop. Only from inside on_request.
+ * Gives the connection away (after a 101 that the new owner sends itself): the exchange ends, the
+ * HTTP layer forgets the connection, and `ops` take over. Bytes that came behind the request are
+ * delivered to the new owner's on_read before this returns to the loop. Only from inside
+ * on_request.
  */
 void http_upgrade(struct http_exchange *exchange, const struct net_conn_ops *ops, void *owner);
 

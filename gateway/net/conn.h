@@ -2,11 +2,12 @@
  * One client connection: a byte stream and its outgoing queue of shared bytes.
  *
  * At rest it owns no buffers and no timer: reading uses one buffer of the process, the queue holds
- * references. What is sent during a turn leaves in one system call at the end of the turn. A pass over
- * many connections is sliced so that no turn grows longer than the slice; what is sent meanwhile joins.
+ * references. What is sent during a turn leaves in one system call at the end of the turn. A pass
+ * over many connections is sliced so that no turn grows longer than the slice; what is sent
+ * meanwhile joins.
  *
- * Closing is a request: net_conn_close may be called from anywhere, on_close comes exactly once, after
- * the caller's stack has unwound, and the memory goes at the end of that turn.
+ * Closing is a request: net_conn_close may be called from anywhere, on_close comes exactly once,
+ * after the caller's stack has unwound, and the memory goes at the end of that turn.
  */
 #ifndef NET_CONN_H
 #define NET_CONN_H
@@ -24,10 +25,10 @@ struct net_conn;
 struct net_server;
 
 enum net_close_reason {
-    NET_CLOSED_BY_PEER,  /* orderly end, or reset */
-    NET_CLOSED_BY_US,    /* net_conn_close, or net_conn_finish when all was written */
-    NET_CLOSED_SLOW,     /* the peer did not take its bytes in time, or too many were due */
-    NET_CLOSED_ERROR,    /* the system, or TLS */
+    NET_CLOSED_BY_PEER, /* orderly end, or reset */
+    NET_CLOSED_BY_US,   /* net_conn_close, or net_conn_finish when all was written */
+    NET_CLOSED_SLOW,    /* the peer did not take its bytes in time, or too many were due */
+    NET_CLOSED_ERROR,   /* the system, or TLS */
 };
 
 struct net_conn_ops {
@@ -44,8 +45,8 @@ void net_conn_set_owner(struct net_conn *conn, const struct net_conn_ops *ops, v
 void *net_conn_owner(const struct net_conn *conn);
 
 /*
- * Queues bytes; takes a reference of its own. LIMIT: more than the queue's bound is waiting; nothing was
- * queued and the connection is closing as SLOW. CLOSED: it is closing already. NOMEM.
+ * Queues bytes; takes a reference of its own. LIMIT: more than the queue's bound is waiting;
+ * nothing was queued and the connection is closing as SLOW. CLOSED: it is closing already. NOMEM.
  */
 MUST_CHECK enum err net_conn_send(struct net_conn *conn, struct rcbuf *bytes);
 /* Bytes queued and not yet taken by the kernel. */
@@ -58,8 +59,8 @@ void net_conn_resume(struct net_conn *conn);
 /* Closes now; queued bytes are dropped. Idempotent. */
 void net_conn_close(struct net_conn *conn, enum net_close_reason reason);
 /*
- * Writes what is queued, then closes as BY_US; reads nothing more into the owner. A peer that does not
- * take it within the stall limit is closed as SLOW.
+ * Writes what is queued, then closes as BY_US; reads nothing more into the owner. A peer that does
+ * not take it within the stall limit is closed as SLOW.
  */
 void net_conn_finish(struct net_conn *conn);
 bool net_conn_closing(const struct net_conn *conn);

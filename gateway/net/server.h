@@ -17,14 +17,14 @@
 struct net_server;
 
 struct net_server_options {
-    const char *host;         /* address to bind; NULL or "" for all, IPv6 and IPv4 */
-    uint16_t port;            /* 0: any free one, see net_server_port */
-    bool reuse_port;          /* share the port with other processes */
+    const char *host; /* address to bind; NULL or "" for all, IPv6 and IPv4 */
+    uint16_t port;    /* 0: any free one, see net_server_port */
+    bool reuse_port;  /* share the port with other processes */
     unsigned backlog;
-    size_t max_connections;   /* one more is accepted and closed at once */
-    size_t queue_bytes;       /* bound of one connection's outgoing queue */
-    uint64_t stall_ms;        /* a queue that makes no progress for so long closes its connection */
-    uint64_t slice_us;        /* longest stretch of one flushing pass within a turn */
+    size_t max_connections; /* one more is accepted and closed at once */
+    size_t queue_bytes;     /* bound of one connection's outgoing queue */
+    uint64_t stall_ms;      /* a queue that makes no progress for so long closes its connection */
+    uint64_t slice_us;      /* longest stretch of one flushing pass within a turn */
 };
 
 struct net_server_ops {
@@ -33,12 +33,12 @@ struct net_server_ops {
 };
 
 struct net_server_stats {
-    size_t connections;   /* now */
-    uint64_t accepted;    /* since the start, as are the following */
-    uint64_t refused;     /* over max_connections, or out of descriptors */
-    uint64_t closed[4];   /* by enum net_close_reason */
+    size_t connections; /* now */
+    uint64_t accepted;  /* since the start, as are the following */
+    uint64_t refused;   /* over max_connections, or out of descriptors */
+    uint64_t closed[4]; /* by enum net_close_reason */
     uint64_t bytes_in, bytes_out;
-    uint64_t sends;       /* system calls */
+    uint64_t sends;        /* system calls */
     uint64_t queued_bytes; /* now, over all connections */
 };
 

@@ -1,8 +1,9 @@
 /*
  * Socket.IO 5 over Engine.IO: namespaces, sockets, events and acknowledgements.
  *
- * An application gives a table of namespaces; per namespace a client has one socket. Events are views of
- * JSON text: the arguments behind the event's name, untouched, with their binary attachments.
+ * An application gives a table of namespaces; per namespace a client has one socket. Events are
+ * views of JSON text: the arguments behind the event's name, untouched, with their binary
+ * attachments.
  */
 #ifndef SOCKETIO_SERVER_H
 #define SOCKETIO_SERVER_H
@@ -26,11 +27,11 @@ enum { SIO_SID_LEN = 20, SIO_ATTACHMENTS_MAX = 10 };
 
 /* What was received in one EVENT or BINARY_EVENT; all borrowed until return. */
 struct sio_event {
-    struct str name;      /* unescaped; a number as it was written */
-    struct str args;      /* JSON text of the arguments behind the name: "1,{\"a\":2}"; empty for none */
+    struct str name; /* unescaped; a number as it was written */
+    struct str args; /* JSON text of the arguments behind the name: "1,{\"a\":2}"; empty for none */
     size_t arg_count;
     bool wants_ack;
-    uint64_t ack_id;      /* if wants_ack */
+    uint64_t ack_id;               /* if wants_ack */
     const struct str *attachments; /* that {"_placeholder":true,"num":n} in args refer to */
     size_t attachment_count;
 };
@@ -43,14 +44,16 @@ enum sio_disconnect_reason {
 
 struct sio_namespace_ops {
     /*
-     * CONNECT arrived. `auth` is its JSON object as text, empty without. `authorization` is the value of
-     * the session's Authorization request header, empty without. The callee answers now or later with
-     * sio_socket_accept or sio_socket_refuse, or the session ends first (on_disconnect).
+     * CONNECT arrived. `auth` is its JSON object as text, empty without. `authorization` is the
+     * value of the session's Authorization request header, empty without. The callee answers now or
+     * later with sio_socket_accept or sio_socket_refuse, or the session ends first (on_disconnect).
      */
-    void (*on_connect)(void *owner, struct sio_socket *socket, struct str auth, struct str authorization);
+    void (*on_connect)(void *owner, struct sio_socket *socket, struct str auth,
+                       struct str authorization);
     /* Only for accepted sockets. */
     void (*on_event)(struct sio_socket *socket, const struct sio_event *event);
-    /* Last call for this socket; the callee forgets it. Comes for every on_connect that was not refused. */
+    /* Last call for this socket; the callee forgets it. Comes for every on_connect that was not
+     * refused. */
     void (*on_disconnect)(struct sio_socket *socket, enum sio_disconnect_reason reason,
                           enum eio_close_reason session_reason);
 };

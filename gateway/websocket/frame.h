@@ -50,8 +50,8 @@ struct ws_frame_header {
 };
 
 /*
- * Reads a header from the beginning of `bytes`. AGAIN: more bytes are needed. PROTO: reserved bits or
- * opcodes, a length not in its shortest form, a control frame fragmented or over 125 bytes.
+ * Reads a header from the beginning of `bytes`. AGAIN: more bytes are needed. PROTO: reserved bits
+ * or opcodes, a length not in its shortest form, a control frame fragmented or over 125 bytes.
  */
 MUST_CHECK enum err ws_frame_parse(struct str bytes, struct ws_frame_header *ret_header);
 /* Applies the mask in place; `offset` is the position of bytes[0] in the payload. */

@@ -12,8 +12,8 @@
 /* Whether the request asks for a WebSocket at all (Upgrade and Connection headers). */
 bool ws_handshake_wanted(const struct http_request *request);
 /*
- * Checks the request and appends the whole 101 response to `out`. INVALID: answer with *ret_status (400,
- * or 426 with Sec-WebSocket-Version: 13). LIMIT, NOMEM.
+ * Checks the request and appends the whole 101 response to `out`. INVALID: answer with *ret_status
+ * (400, or 426 with Sec-WebSocket-Version: 13). LIMIT, NOMEM.
  */
 MUST_CHECK enum err ws_handshake_accept(const struct http_request *request, struct buf *out,
                                         unsigned *ret_status);

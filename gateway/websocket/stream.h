@@ -25,7 +25,8 @@ struct ws_stream_ops {
     void (*on_message)(struct ws_stream *stream, enum ws_opcode opcode, struct str payload);
     /* All that was sent has been handed to the kernel. NULL: not wanted. */
     void (*on_drain)(struct ws_stream *stream);
-    /* The last call. `code` is the peer's or our close code, 1006 where the connection just ended. */
+    /* The last call. `code` is the peer's or our close code, 1006 where the connection just ended.
+     */
     void (*on_close)(struct ws_stream *stream, unsigned code, enum net_close_reason reason);
 };
 
@@ -44,14 +45,14 @@ struct ws_stream {
 extern const struct net_conn_ops ws_net_ops;
 
 /* For a connection whose 101 has been queued. The caller then makes the stream the conn's owner. */
-void ws_stream_init(struct ws_stream *stream, struct net_conn *conn, const struct ws_stream_ops *ops,
-                    uint32_t max_message);
+void ws_stream_init(struct ws_stream *stream, struct net_conn *conn,
+                    const struct ws_stream_ops *ops, uint32_t max_message);
 
 /* Queues bytes that are whole frames already: see ws_frame_encode. As net_conn_send. */
 MUST_CHECK enum err ws_stream_send(struct ws_stream *stream, struct rcbuf *frames);
 /*
- * Sends a close frame and ends the connection when the peer has answered, or soon; on_close follows.
- * Idempotent.
+ * Sends a close frame and ends the connection when the peer has answered, or soon; on_close
+ * follows. Idempotent.
  */
 void ws_stream_close(struct ws_stream *stream, enum ws_close_code code);
 /* Ends the connection without a word. */

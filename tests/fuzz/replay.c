@@ -1,6 +1,6 @@
 /*
- * Stands in for libFuzzer: runs a fuzz target over the files of its corpus, so that what was found once
- * is an ordinary test ever after.
+ * Stands in for libFuzzer: runs a fuzz target over the files of its corpus, so that what was found
+ * once is an ordinary test ever after.
  */
 #include <dirent.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /*
- * Makes an allocation fail on purpose. Link with failing_alloc_dep: malloc, calloc and realloc of the
- * whole test program then pass through here.
+ * Makes an allocation fail on purpose. Link with failing_alloc_dep: malloc, calloc and realloc of
+ * the whole test program then pass through here.
  */
 #ifndef SUPPORT_FAILING_ALLOC_H
 #define SUPPORT_FAILING_ALLOC_H
@@ -13,8 +13,8 @@ void failing_alloc_at(long n);
 bool failing_alloc_hit(void);
 
 /*
- * Runs `step` with each allocation failing in turn until it gets through without a failure. The step
- * checks for itself that an error was reported and nothing was half done; it returns nothing.
+ * Runs `step` with each allocation failing in turn until it gets through without a failure. The
+ * step checks for itself that an error was reported and nothing was half done; it returns nothing.
  */
 void failing_alloc_each(void (*step)(void *context), void *context);
 
