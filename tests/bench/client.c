@@ -1,0 +1,274 @@
+#include "client.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fleet.h"
+#include "packet.h"
+#include "util/clock.h"
+#include "wire.h"
+
+enum { REQUEST_MAX = 512, QUOTE_MAX = 48 };
+
+static const char *const state_names[CLIENT_STATES] = {
+    [CLIENT_UNUSED] = "unused",         [CLIENT_CONNECTING] = "connecting",
+    [CLIENT_UPGRADING] = "upgrading",   [CLIENT_OPENING] = "opening",
+    [CLIENT_JOINING] = "joining",       [CLIENT_GREETING] = "greeting",
+    [CLIENT_READY] = "ready",           [CLIENT_SUBSCRIBING] = "subscribing",
+    [CLIENT_SUBSCRIBED] = "subscribed", [CLIENT_CLOSING] = "closing",
+    [CLIENT_CLOSED] = "closed",
+};
+
+void client_move(struct fleet *fleet, struct client *client, enum client_state state)
+{
+    fleet->in_state[client->state]--;
+    fleet->in_state[state]++;
+    client->state = (uint8_t)state;
+}
+
+void client_hang_up(struct fleet *fleet, struct client *client)
+{
+    close(client->fd);
+    client->fd = -1;
+    free(client->held);
+    client->held = NULL;
+    client->held_len = 0;
+    client_move(fleet, client, CLIENT_CLOSED);
+}
+
+void client_end(struct fleet *fleet, struct client *client, const char *why)
+{
+    enum client_state state = client->state;
+    client_hang_up(fleet, client);
+    if (state == CLIENT_CLOSING) {
+        return;
+    }
+    if (fleet->first_failure[0] == '\0') {
+        snprintf(fleet->first_failure, sizeof(fleet->first_failure), "while %s: %s",
+                 state_names[state], why);
+    }
+    if (state == CLIENT_READY || state == CLIENT_SUBSCRIBED) {
+        fleet->broken++;
+    } else {
+        fleet->failed++;
+    }
+    if (state == CLIENT_SUBSCRIBED && fleet->ops != NULL) {
+        fleet->ops->on_broken(fleet->ops_arg, client);
+    }
+}
+
+/* Says in the report what arrived, as far as it is plain text that JSON can carry. */
+static void end_quoting(struct fleet *fleet, struct client *client, const char *why,
+                        const char *bytes, size_t len)
+{
+    char text[96];
+    size_t n = (size_t)snprintf(text, sizeof(text), "%s: ", why);
+    for (size_t i = 0; i < len && i < QUOTE_MAX; i++) {
+        bool plain = bytes[i] >= ' ' && bytes[i] <= '~' && bytes[i] != '"' && bytes[i] != '\\';
+        text[n++] = plain ? bytes[i] : '.';
+    }
+    text[n] = '\0';
+    client_end(fleet, client, text);
+}
+
+/* What a client sends is tiny, so a socket that does not take it at once has failed. */
+static void send_all(struct fleet *fleet, struct client *client, const char *bytes, size_t len)
+{
+    if (send(client->fd, bytes, len, MSG_NOSIGNAL) != (ssize_t)len) {
+        client_end(fleet, client, "send failed");
+    }
+}
+
+static void send_frame(struct fleet *fleet, struct client *client, enum wire_opcode opcode,
+                       const char *payload, size_t len)
+{
+    char frame[PACKET_MAX + WIRE_HEAD_MAX];
+    send_all(fleet, client, frame, wire_client_frame(frame, opcode, payload, len));
+}
+
+static void send_packet(struct fleet *fleet, struct client *client, const char *packet)
+{
+    send_frame(fleet, client, WIRE_TEXT, packet, strlen(packet));
+}
+
+void client_upgrade(struct fleet *fleet, struct client *client)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+    if (getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0) {
+        client_end(fleet, client, "connection refused");
+        return;
+    }
+    char request[REQUEST_MAX];
+    int size = snprintf(request, sizeof(request),
+                        "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n"
+                        "Host: %s:%u\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " WIRE_KEY "\r\n\r\n",
+                        fleet->options->host, fleet->options->port);
+    client_move(fleet, client, CLIENT_UPGRADING);
+    send_all(fleet, client, request, (size_t)size);
+}
+
+void client_subscribe(struct fleet *fleet, struct client *client)
+{
+    char packet[PACKET_MAX];
+    client_move(fleet, client, CLIENT_SUBSCRIBING);
+    if (packet_subscribe(fleet->options->market, packet) != OK) {
+        client_end(fleet, client, "market id too long");
+        return;
+    }
+    send_packet(fleet, client, packet);
+}
+
+void client_close(struct fleet *fleet, struct client *client)
+{
+    static const char normal_closure[] = {0x03, (char)0xe8};
+    if (client->state == CLIENT_CONNECTING || client->state == CLIENT_UPGRADING) {
+        client_hang_up(fleet, client);
+    } else if (client->state >= CLIENT_OPENING && client->state < CLIENT_CLOSING) {
+        client_move(fleet, client, CLIENT_CLOSING);
+        send_frame(fleet, client, WIRE_CLOSE, normal_closure, sizeof(normal_closure));
+    }
+}
+
+static void authenticate(struct fleet *fleet, struct client *client)
+{
+    char packet[PACKET_MAX];
+    unsigned user = (unsigned)(client - fleet->clients) + 1;
+    if (packet_connect(fleet->options->secret, user, packet) != OK) {
+        client_end(fleet, client, "no token");
+        return;
+    }
+    client_move(fleet, client, CLIENT_JOINING);
+    send_packet(fleet, client, packet);
+}
+
+/* The packet that brings a client from each state to the next. */
+static bool is_next_step(enum client_state state, enum packet_kind kind)
+{
+    switch (state) {
+    case CLIENT_OPENING:
+        return kind == PACKET_EIO_OPEN;
+    case CLIENT_JOINING:
+        return kind == PACKET_CONNECTED;
+    case CLIENT_GREETING:
+        return kind == PACKET_GREETING;
+    case CLIENT_SUBSCRIBING:
+        return kind == PACKET_ACK_SUCCESS;
+    default:
+        return false;
+    }
+}
+
+static void take_packet(struct fleet *fleet, struct client *client, const char *text, size_t len,
+                        uint64_t now_us)
+{
+    enum client_state state = client->state;
+    enum packet_kind kind = packet_kind(text, len);
+    if (kind == PACKET_TRADE && state == CLIENT_SUBSCRIBED && fleet->ops != NULL) {
+        fleet->ops->on_event(fleet->ops_arg, client, text, len, now_us);
+    } else if (kind == PACKET_EIO_PING) {
+        fleet->pings++;
+        send_packet(fleet, client, "3");
+    } else if (is_next_step(state, kind)) {
+        if (state == CLIENT_OPENING) {
+            authenticate(fleet, client);
+        } else {
+            client_move(fleet, client, state + 1);
+        }
+    } else if (state < CLIENT_READY || (kind != PACKET_TRADE && kind != PACKET_EVENT)) {
+        end_quoting(fleet, client, "unexpected packet", text, len);
+    }
+}
+
+/* Nothing matters any more but an event: at this time it can only be one too many. */
+static void take_late_frame(struct fleet *fleet, struct client *client,
+                            const struct wire_frame *frame, uint64_t now_us)
+{
+    if (frame->opcode == WIRE_TEXT && fleet->ops != NULL &&
+        packet_kind(frame->payload, frame->len) == PACKET_TRADE) {
+        fleet->ops->on_event(fleet->ops_arg, client, frame->payload, frame->len, now_us);
+    }
+}
+
+static void take_frame(struct fleet *fleet, struct client *client, const struct wire_frame *frame,
+                       uint64_t now_us)
+{
+    if (frame->masked) {
+        client_end(fleet, client, "masked frame");
+    } else if (client->state == CLIENT_CLOSING) {
+        take_late_frame(fleet, client, frame, now_us);
+    } else if (frame->opcode == WIRE_TEXT) {
+        take_packet(fleet, client, frame->payload, frame->len, now_us);
+    } else if (frame->opcode == WIRE_PING && frame->len <= WIRE_CONTROL_MAX) {
+        send_frame(fleet, client, WIRE_PONG, frame->payload, frame->len);
+    } else {
+        client_end(fleet, client,
+                   frame->opcode == WIRE_CLOSE ? "closed by the server" : "unexpected frame");
+    }
+}
+
+/* Handles the whole frames in `bytes`; returns how much was used of them. */
+static size_t take_bytes(struct fleet *fleet, struct client *client, char *bytes, size_t len,
+                         uint64_t now_us)
+{
+    size_t used = 0;
+    enum err err = OK;
+    if (client->state == CLIENT_UPGRADING) {
+        err = wire_parse_upgrade(bytes, len, &used);
+        if (err == OK) {
+            client_move(fleet, client, CLIENT_OPENING);
+        }
+    }
+    while (err == OK && client->fd >= 0) {
+        struct wire_frame frame;
+        err = wire_parse(bytes + used, len - used, &frame);
+        if (err == OK) {
+            used += frame.size;
+            take_frame(fleet, client, &frame, now_us);
+        }
+    }
+    if (err == ERR_PROTO) {
+        end_quoting(fleet, client, "broken protocol", bytes + used, len - used);
+    }
+    return used;
+}
+
+/* Keeps the beginning of a frame until its rest arrives. */
+static void hold(struct fleet *fleet, struct client *client, const char *bytes, size_t len)
+{
+    client->held = malloc(len);
+    if (client->held == NULL) {
+        client_end(fleet, client, "no memory");
+        return;
+    }
+    memcpy(client->held, bytes, len);
+    client->held_len = (uint32_t)len;
+}
+
+void client_read(struct fleet *fleet, struct client *client)
+{
+    size_t len = client->held_len;
+    if (len > 0) {
+        memcpy(fleet->scratch, client->held, len);
+        free(client->held);
+        client->held = NULL;
+        client->held_len = 0;
+    }
+    ssize_t n = recv(client->fd, fleet->scratch + len, FLEET_SCRATCH_SIZE - len, 0);
+    if (n <= 0) {
+        client_end(fleet, client, n == 0 ? "hung up by the server" : strerror(errno));
+        return;
+    }
+    len += (size_t)n;
+    size_t used = take_bytes(fleet, client, fleet->scratch, len, clock_monotonic_us());
+    if (client->fd >= 0 && used < len) {
+        hold(fleet, client, fleet->scratch + used, len - used);
+    }
+}

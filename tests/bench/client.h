@@ -1,0 +1,50 @@
+/*
+ * One client of the fleet: a WebSocket, and on it the steps of Engine.IO and Socket.IO from the
+ * upgrade to the subscription. The fleet owns the clients and counts them by state.
+ */
+#ifndef BENCH_CLIENT_H
+#define BENCH_CLIENT_H
+
+#include <stdint.h>
+
+struct fleet;
+
+enum client_state {
+    CLIENT_UNUSED,
+    CLIENT_CONNECTING,  /* TCP */
+    CLIENT_UPGRADING,   /* the HTTP request is out */
+    CLIENT_OPENING,     /* waits for the Engine.IO handshake */
+    CLIENT_JOINING,     /* the token is out */
+    CLIENT_GREETING,    /* accepted; waits for the event "connected" */
+    CLIENT_READY,       /* idle */
+    CLIENT_SUBSCRIBING, /* waits for the ack */
+    CLIENT_SUBSCRIBED,
+    CLIENT_CLOSING, /* our close frame is out */
+    CLIENT_CLOSED,  /* as we asked, or when the server hung up: see fleet.broken and .failed */
+    CLIENT_STATES,
+};
+
+struct client {
+    int fd;
+    uint8_t state;       /* enum client_state */
+    uint32_t next_event; /* sequence number that it expects */
+    uint32_t held_len;
+    char *held; /* the beginning of an incomplete frame, or NULL */
+};
+
+void client_move(struct fleet *fleet, struct client *client, enum client_state state);
+
+/* TCP stands, or could not: asks for the WebSocket. */
+void client_upgrade(struct fleet *fleet, struct client *client);
+void client_subscribe(struct fleet *fleet, struct client *client);
+/* The closing handshake; one that has not got so far hangs up. */
+void client_close(struct fleet *fleet, struct client *client);
+/* Something has arrived. */
+void client_read(struct fleet *fleet, struct client *client);
+
+/* The connection is over, or must be: counts what that means in the client's state. */
+void client_end(struct fleet *fleet, struct client *client, const char *why);
+/* Ends it without a count. */
+void client_hang_up(struct fleet *fleet, struct client *client);
+
+#endif

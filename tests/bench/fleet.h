@@ -1,0 +1,70 @@
+/*
+ * N authenticated clients of the gateway in one thread: each is a WebSocket with Engine.IO 4 and
+ * Socket.IO 5, its own user and token, its own loopback source address where there are enough.
+ *
+ * A client costs this program 32 bytes; it owns bytes on the heap only while a frame of it is
+ * incomplete. The clients answer pings by themselves; everything else is asked for.
+ */
+#ifndef BENCH_FLEET_H
+#define BENCH_FLEET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <netinet/in.h>
+
+#include "client.h"
+#include "util/attr.h"
+#include "util/err.h"
+
+enum { FLEET_SCRATCH_SIZE = 256 * 1024 };
+
+struct fleet_ops {
+    /* A subscribed or closing client got an event of the room; the packet is borrowed. */
+    void (*on_event)(void *arg, struct client *client, const char *packet, size_t len,
+                     uint64_t now_us);
+    /* A subscribed client was lost; it is not subscribed any more. */
+    void (*on_broken)(void *arg, struct client *client);
+};
+
+struct fleet_options {
+    const char *host; /* a fixed address */
+    unsigned port;
+    const char *secret; /* of the tokens */
+    const char *market; /* the room's id */
+    unsigned sources;   /* loopback source addresses to spread over */
+};
+
+struct fleet {
+    const struct fleet_options *options;
+    const struct fleet_ops *ops; /* may be NULL; borrowed with ops_arg */
+    void *ops_arg;
+    struct client *clients;
+    unsigned count;
+    unsigned in_state[CLIENT_STATES];
+    unsigned failed;            /* never became ready, or the subscription was refused */
+    unsigned broken;            /* were ready and lost their connection without our asking */
+    uint64_t pings;             /* answered */
+    char first_failure[128];    /* why, for the report; empty where nothing failed */
+    struct sockaddr_in address; /* private, as what follows */
+    int epoll_fd;
+    char *scratch; /* FLEET_SCRATCH_SIZE bytes that all clients read into */
+};
+
+/* `options` are borrowed. INVALID for a bad address, NOMEM, IO. */
+MUST_CHECK enum err fleet_init(struct fleet *fleet, const struct fleet_options *options,
+                               unsigned count);
+/* Hangs up without further ado what is still open. */
+void fleet_fini(struct fleet *fleet);
+
+/* Start client `index` on its way; the outcome shows in its state. */
+void fleet_connect(struct fleet *fleet, unsigned index);
+void fleet_subscribe(struct fleet *fleet, unsigned index);
+void fleet_close(struct fleet *fleet, unsigned index);
+/* Makes the closed clients unused again. */
+void fleet_recycle(struct fleet *fleet);
+
+/* Waits up to timeout_ms for something to arrive and handles it. */
+void fleet_turn(struct fleet *fleet, int timeout_ms);
+
+#endif
