@@ -1,0 +1,124 @@
+#include "net/server.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "net/internal.h"
+
+static void take_socket(void *owner, int fd)
+{
+    struct net_server *server = owner;
+    if (server->stats.connections >= server->options.max_connections) {
+        server->stats.refused++;
+        close(fd);
+        return;
+    }
+    struct net_conn *conn = net_conn_new(server, fd);
+    if (!conn) {
+        server->stats.refused++;
+        return;
+    }
+    server->stats.accepted++;
+    if (conn->state != NET_CLOSING) {
+        server->ops->on_accept(server->owner, conn);
+    }
+    if (!conn->ops) {
+        net_conn_close(conn, NET_CLOSED_BY_US);
+    }
+}
+
+static void count_shortage(void *owner)
+{
+    struct net_server *server = owner;
+    server->stats.refused++;
+}
+
+static const struct net_listener_ops listener_ops = {take_socket, count_shortage};
+
+static void close_slice(struct loop_task *task)
+{
+    struct net_server *server = container_of(task, struct net_server, close_task);
+    if (!net_conns_bury(server)) {
+        loop_defer(server->loop, task);
+    }
+}
+
+static struct net_server *make(struct loop *loop, const struct net_server_options *options,
+                               const struct net_server_ops *ops, void *owner)
+{
+    struct net_server *server = calloc(1, sizeof *server);
+    char *read_buffer = malloc(NET_READ_SIZE);
+    if (!server || !read_buffer) {
+        free(server);
+        free(read_buffer);
+        return NULL;
+    }
+    *server = (struct net_server){
+        .loop = loop, .options = *options, .ops = ops, .owner = owner, .read_buffer = read_buffer};
+    server->options.host = NULL; /* the caller's, who needs not keep it */
+    list_init(&server->conns);
+    list_init(&server->closing);
+    loop_task_init(&server->close_task, close_slice);
+    net_flusher_init(&server->flusher, loop, options->slice_us, options->stall_ms);
+    return server;
+}
+
+static void destroy(struct net_server *server)
+{
+    net_flusher_fini(&server->flusher);
+    loop_task_cancel(&server->close_task);
+    free(server->read_buffer);
+    free(server);
+}
+
+enum err net_server_open(struct loop *loop, const struct net_server_options *options,
+                         const struct net_server_ops *ops, void *owner,
+                         struct net_server **ret_server, struct buf *complaint)
+{
+    struct net_server *server = make(loop, options, ops, owner);
+    if (!server) {
+        return ERR_NOMEM;
+    }
+    enum err err =
+        net_listener_open(&server->listener, loop, options, &listener_ops, server, complaint);
+    if (err) {
+        destroy(server);
+        return err;
+    }
+    *ret_server = server;
+    return OK;
+}
+
+void net_server_stop(struct net_server *server)
+{
+    net_listener_close(&server->listener);
+}
+
+void net_server_free(struct net_server *server)
+{
+    if (!server) {
+        return;
+    }
+    net_server_stop(server);
+    LIST_FOR_EACH (node, following, &server->conns) {
+        net_conn_close(list_entry(node, struct net_conn, node), NET_CLOSED_BY_US);
+    }
+    while (!net_conns_bury(server)) {
+    }
+    destroy(server);
+}
+
+uint16_t net_server_port(const struct net_server *server)
+{
+    return server->listener.port;
+}
+
+struct loop *net_server_loop(const struct net_server *server)
+{
+    return server->loop;
+}
+
+const struct net_server_stats *net_server_stats(const struct net_server *server)
+{
+    return &server->stats;
+}

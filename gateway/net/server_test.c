@@ -1,0 +1,338 @@
+#include "net/server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "failing_alloc.h"
+#include "net/internal.h"
+#include "util/clock.h"
+
+enum { PATIENCE_MS = 5000, MANY = 40, PIECE = 100 };
+
+struct world {
+    struct loop *loop;
+    struct net_server *server;
+    struct net_conn *conns[MANY];
+    size_t accepted, closed;
+    bool refuse;
+};
+
+static void on_read(struct net_conn *conn, struct str bytes)
+{
+    (void)conn;
+    (void)bytes;
+}
+
+static void on_close(struct net_conn *conn, enum net_close_reason reason)
+{
+    struct world *world = net_conn_owner(conn);
+    (void)reason;
+    world->closed++;
+}
+
+static const struct net_conn_ops ops = {.on_read = on_read, .on_close = on_close};
+
+static void on_accept(void *owner, struct net_conn *conn)
+{
+    struct world *world = owner;
+    if (world->refuse) {
+        return;
+    }
+    net_conn_set_owner(conn, &ops, world);
+    world->conns[world->accepted++ % MANY] = conn;
+}
+
+static const struct net_server_ops server_ops = {on_accept};
+
+static enum err open_server(struct world *world, const struct net_server_options *options)
+{
+    struct buf complaint = {0};
+    enum err err =
+        net_server_open(world->loop, options, &server_ops, world, &world->server, &complaint);
+    assert_true(!err || err == ERR_NOMEM || complaint.len > 0);
+    buf_fini(&complaint);
+    return err;
+}
+
+static const struct net_server_options plain = {.host = "127.0.0.1",
+                                                .backlog = 128,
+                                                .max_connections = MANY,
+                                                .queue_bytes = 65536,
+                                                .stall_ms = 12345,
+                                                .slice_us = 1000};
+
+static struct world make_world(void)
+{
+    struct world world = {.loop = loop_new()};
+    assert_non_null(world.loop);
+    return world;
+}
+
+static void end_world(struct world *world)
+{
+    net_server_free(world->server);
+    assert_int_equal(world->closed, world->accepted);
+    loop_free(world->loop);
+}
+
+#define AWAIT(world, condition)                                                                    \
+    for (uint64_t until = clock_monotonic_ms() + PATIENCE_MS; !(condition);) {                     \
+        assert_true(clock_monotonic_ms() < until);                                                 \
+        assert_int_equal(loop_turn((world)->loop, 10), OK);                                        \
+    }
+
+static int dial(uint16_t port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static void accepted_sockets_have_their_options(void **state)
+{
+    (void)state;
+    struct world world = make_world();
+    assert_int_equal(open_server(&world, &plain), OK);
+    int client = dial(net_server_port(world.server));
+    AWAIT(&world, world.accepted == 1);
+    int value = 0;
+    socklen_t len = sizeof value;
+    int fd = world.conns[0]->stream.fd;
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, &len), 0);
+    assert_true(value);
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &len), 0);
+    assert_int_equal(value, 12345);
+    close(client);
+    end_world(&world);
+}
+
+static void no_host_means_both_families(void **state)
+{
+    (void)state;
+    struct world world = make_world();
+    struct net_server_options options = plain;
+    options.host = NULL;
+    assert_int_equal(open_server(&world, &options), OK);
+    int client = dial(net_server_port(world.server));
+    AWAIT(&world, world.accepted == 1);
+    char peer[NET_PEER_MAX];
+    net_conn_peer(world.conns[0], peer);
+    assert_memory_equal(peer, "127.0.0.1:", 10);
+    close(client);
+    end_world(&world);
+}
+
+static void a_taken_port_is_a_complaint(void **state)
+{
+    (void)state;
+    struct world first = make_world(), second = make_world();
+    assert_int_equal(open_server(&first, &plain), OK);
+    struct net_server_options options = plain;
+    options.port = net_server_port(first.server);
+    assert_int_equal(open_server(&second, &options), ERR_IO);
+    assert_null(second.server);
+    options.host = "";
+    assert_int_equal(open_server(&second, &options), ERR_IO);
+    options.host = "no such host";
+    assert_int_equal(open_server(&second, &options), ERR_IO);
+    end_world(&second);
+    end_world(&first);
+}
+
+static void processes_can_share_a_port(void **state)
+{
+    (void)state;
+    struct world first = make_world(), second = make_world();
+    struct net_server_options options = plain;
+    options.reuse_port = true;
+    assert_int_equal(open_server(&first, &options), OK);
+    options.port = net_server_port(first.server);
+    assert_int_equal(open_server(&second, &options), OK);
+    end_world(&second);
+    end_world(&first);
+}
+
+static void one_over_the_limit_is_closed_at_once(void **state)
+{
+    (void)state;
+    struct world world = make_world();
+    struct net_server_options options = plain;
+    options.max_connections = 1;
+    assert_int_equal(open_server(&world, &options), OK);
+    int first = dial(net_server_port(world.server));
+    int second = dial(net_server_port(world.server));
+    AWAIT(&world, net_server_stats(world.server)->refused == 1);
+    char byte;
+    assert_true(recv(second, &byte, 1, 0) <= 0);
+    assert_int_equal(net_server_stats(world.server)->connections, 1);
+    close(first);
+    close(second);
+    end_world(&world);
+}
+
+static void a_connection_that_nobody_takes_is_closed(void **state)
+{
+    (void)state;
+    struct world world = make_world();
+    world.refuse = true;
+    assert_int_equal(open_server(&world, &plain), OK);
+    int client = dial(net_server_port(world.server));
+    AWAIT(&world, net_server_stats(world.server)->closed[NET_CLOSED_BY_US] == 1);
+    close(client);
+    end_world(&world);
+}
+
+static void a_stopped_server_keeps_its_connections(void **state)
+{
+    (void)state;
+    struct world world = make_world();
+    assert_int_equal(open_server(&world, &plain), OK);
+    uint16_t port = net_server_port(world.server);
+    int client = dial(port);
+    AWAIT(&world, world.accepted == 1);
+    net_server_stop(world.server);
+    net_server_stop(world.server);
+    assert_int_equal(net_server_stats(world.server)->connections, 1);
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int late = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(late, (struct sockaddr *)&address, sizeof address), -1);
+    assert_int_equal(errno, ECONNREFUSED);
+    close(late);
+    close(client);
+    end_world(&world);
+}
+
+static int lowest_free_fd(void)
+{
+    int fd = dup(0);
+    close(fd);
+    return fd;
+}
+
+static void out_of_descriptors_accepting_pauses_and_goes_on(void **state)
+{
+    (void)state;
+    struct world world = make_world();
+    assert_int_equal(open_server(&world, &plain), OK);
+    int client = dial(net_server_port(world.server));
+    struct rlimit old, tight;
+    getrlimit(RLIMIT_NOFILE, &old);
+    tight = old;
+    tight.rlim_cur = (rlim_t)lowest_free_fd();
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    AWAIT(&world, net_server_stats(world.server)->refused == 1);
+    unsigned turns = 0;
+    for (uint64_t until = clock_monotonic_ms() + 50; clock_monotonic_ms() < until; turns++) {
+        assert_int_equal(loop_turn(world.loop, 10), OK);
+    }
+    assert_true(turns < 50); /* it waits, it does not spin */
+    setrlimit(RLIMIT_NOFILE, &old);
+    AWAIT(&world, world.accepted == 1);
+    close(client);
+    end_world(&world);
+}
+
+static void a_pass_over_many_is_sliced(void **state)
+{
+    (void)state;
+    struct world world = make_world();
+    struct net_server_options options = plain;
+    options.slice_us = 0; /* one connection a turn */
+    int clients[MANY];
+    char text[PIECE + 1] = "";
+    assert_int_equal(open_server(&world, &options), OK);
+    for (int i = 0; i < MANY; i++) {
+        clients[i] = dial(net_server_port(world.server));
+    }
+    AWAIT(&world, world.accepted == MANY);
+    struct rcbuf *bytes = rcbuf_copy((struct str){memset(text, 'x', PIECE), PIECE});
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(net_conn_send(world.conns[i], bytes), OK);
+    }
+    for (int i = 1; i <= MANY; i++) {
+        assert_int_equal(loop_turn(world.loop, 1000), OK);
+        assert_int_equal(net_server_stats(world.server)->sends, i);
+        if (i == 5) { /* joins what the last one has waiting */
+            assert_int_equal(net_conn_send(world.conns[MANY - 1], bytes), OK);
+        }
+    }
+    assert_int_equal(bytes->refs, 1);
+    rcbuf_unref(&bytes);
+    assert_int_equal(recv(clients[MANY - 1], (char[2 * PIECE]){0}, 2 * PIECE, 0), 2 * PIECE);
+    for (int i = 0; i < MANY; i++) {
+        close(clients[i]);
+    }
+    end_world(&world);
+}
+
+static void try_to_open(void *context)
+{
+    struct world *world = context;
+    world->server = NULL;
+    enum err err = open_server(world, &plain);
+    if (!err) {
+        net_server_free(world->server);
+        world->server = NULL;
+    } else {
+        assert_null(world->server);
+    }
+}
+
+static void opening_survives_any_failing_allocation(void **state)
+{
+    (void)state;
+    struct world world = make_world();
+    failing_alloc_each(try_to_open, &world);
+    end_world(&world);
+}
+
+static void without_memory_a_client_is_refused(void **state)
+{
+    (void)state;
+    struct world world = make_world();
+    assert_int_equal(open_server(&world, &plain), OK);
+    int client = dial(net_server_port(world.server));
+    failing_alloc_at(0);
+    AWAIT(&world, net_server_stats(world.server)->refused == 1);
+    assert_true(failing_alloc_hit());
+    assert_int_equal(world.accepted, 0);
+    char byte;
+    assert_true(recv(client, &byte, 1, 0) <= 0);
+    close(client);
+    end_world(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(accepted_sockets_have_their_options),
+        cmocka_unit_test(no_host_means_both_families),
+        cmocka_unit_test(a_taken_port_is_a_complaint),
+        cmocka_unit_test(processes_can_share_a_port),
+        cmocka_unit_test(one_over_the_limit_is_closed_at_once),
+        cmocka_unit_test(a_connection_that_nobody_takes_is_closed),
+        cmocka_unit_test(a_stopped_server_keeps_its_connections),
+        cmocka_unit_test(out_of_descriptors_accepting_pauses_and_goes_on),
+        cmocka_unit_test(a_pass_over_many_is_sliced),
+        cmocka_unit_test(opening_survives_any_failing_allocation),
+        cmocka_unit_test(without_memory_a_client_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
