@@ -3,9 +3,9 @@
  * hand-over of a connection that is upgraded.
  *
  * One exchange at a time on a connection: what a peer pipelines waits (bounded) for the answer
- * before it. A request is delivered whole, body included. Every answer has a Content-Length and,
- * where the server has a CORS policy, its headers; also those that the server makes itself (400,
- * 404, 408, 413, 431, 503, …).
+ * before it. A request is delivered whole, body included, chunked or not. Every answer has a
+ * Content-Length (but 204 and 304, which may not) and, where the server has a CORS policy, its
+ * headers; also those that the server makes itself (400, 404, 408, 413, 431, 503, …).
  */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
@@ -14,52 +14,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "http/request.h"
 #include "net/conn.h"
 #include "net/server.h"
 #include "util/attr.h"
 #include "util/err.h"
 #include "util/str.h"
 
-enum http_method {
-    HTTP_GET,
-    HTTP_POST,
-    HTTP_OPTIONS,
-    HTTP_HEAD,
-    HTTP_PUT,
-    HTTP_DELETE,
-    HTTP_PATCH,
-    HTTP_OTHER
-};
-
 struct http_server;
 struct http_exchange;
-
-struct http_header {
-    struct str name;  /* as the peer spelled it */
-    struct str value; /* without white space around it */
-};
-
-/* Everything in it is borrowed until the handler returns, except in upgrade requests: see there. */
-struct http_request {
-    enum http_method method;
-    struct str path;        /* raw, from the first slash up to '?' */
-    struct str query;       /* raw, behind '?', empty without */
-    unsigned minor_version; /* 1 for HTTP/1.1 */
-    const struct http_header *headers;
-    size_t header_count;
-    struct str body;
-};
-
-/* Value of the first header of that name in any letter case; ptr is NULL where there is none. */
-struct str http_request_header(const struct http_request *request, struct str name);
-/* Whether a comma list in any header of that name has the token, in any letter case (Connection:
- * …). */
-bool http_request_has_token(const struct http_request *request, struct str name, struct str token);
-/*
- * First query parameter of that name, percent-decoding left to the caller; ptr is NULL where it is
- * missing, len 0 where it is empty.
- */
-struct str http_request_param(const struct http_request *request, struct str name);
 
 struct http_handler {
     struct str prefix; /* of the path; the first handler whose prefix matches has the request */
@@ -92,7 +55,10 @@ void http_server_stop(struct http_server *server);
 void http_server_free(struct http_server *server);
 struct net_server *http_server_net(const struct http_server *server);
 
-/* Whether a browser page of that origin may use this server (true without Origin, ptr NULL). */
+/*
+ * Whether a browser page of that origin may use this server (true without Origin, ptr NULL).
+ * Where there is no CORS policy, none may.
+ */
 bool http_server_allows_origin(const struct http_server *server, struct str origin);
 
 /*

@@ -148,6 +148,13 @@ void *net_conn_owner(const struct net_conn *conn)
     return conn->owner;
 }
 
+void net_conn_deliver(struct net_conn *conn, struct str bytes)
+{
+    if (conn->state == NET_OPEN) {
+        conn->ops->on_read(conn, bytes);
+    }
+}
+
 struct net_server *net_conn_server(const struct net_conn *conn)
 {
     return conn->server;

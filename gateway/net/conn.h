@@ -43,6 +43,8 @@ struct net_conn_ops {
 /* Hands the connection to another layer: who it calls, and whom that call is about. */
 void net_conn_set_owner(struct net_conn *conn, const struct net_conn_ops *ops, void *owner);
 void *net_conn_owner(const struct net_conn *conn);
+/* Calls the owner's on_read as if the bytes had just arrived: for the former owner's left-overs. */
+void net_conn_deliver(struct net_conn *conn, struct str bytes);
 
 /*
  * Queues bytes; takes a reference of its own. LIMIT: more than the queue's bound is waiting;

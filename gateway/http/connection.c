@@ -1,0 +1,326 @@
+#include <stdlib.h>
+
+#include "http/internal.h"
+#include "util/rcbuf.h"
+
+/* What a step made of its input. */
+enum outcome {
+    STARVED, /* all that could be used was; more bytes are needed */
+    WENT_ON, /* maybe another request is in the input */
+    STOPPED, /* the connection waits, ends, or is no longer ours */
+};
+
+static void set_deadline(struct http_conn *http, uint64_t delay_ms)
+{
+    loop_timer_set(http->server->loop, &http->deadline, delay_ms);
+}
+
+static void free_http(struct http_conn *http)
+{
+    loop_timer_cancel(http->server->loop, &http->deadline);
+    list_remove(&http->ready);
+    http_exchange_end(&http->exchange);
+    buf_fini(&http->input);
+    buf_fini(&http->head);
+    buf_fini(&http->body);
+    free(http);
+}
+
+/* Refuses a request in the handler's place; the connection does not outlive it. */
+static enum outcome refuse(struct http_conn *http, unsigned status, struct str head)
+{
+    http_exchange_begin_refused(http, head);
+    http->state = HTTP_ASKED;
+    http_respond(&http->exchange, status, STR("text/plain"), STR(""), http_reason(status));
+    return STOPPED;
+}
+
+static enum outcome handle(struct http_conn *http, struct http_head *head, struct str body)
+{
+    loop_timer_cancel(http->server->loop, &http->deadline);
+    if (http_exchange_begin(http, head)) {
+        return refuse(http, 503, STR(""));
+    }
+    head->request.body = body;
+    http->state = HTTP_ASKED;
+    http_server_route(http->server, &http->exchange, &head->request);
+    return http->state == HTTP_IDLE && !net_conn_closing(http->net) ? WENT_ON : STOPPED;
+}
+
+static enum outcome send_continue(struct http_conn *http)
+{
+    struct rcbuf *bytes = rcbuf_copy(STR("HTTP/1.1 100 Continue\r\n\r\n"));
+    enum err err = bytes ? net_conn_send(http->net, bytes) : ERR_NOMEM;
+    rcbuf_unref(&bytes);
+    if (err) {
+        net_conn_close(http->net, NET_CLOSED_ERROR);
+        return STOPPED;
+    }
+    return WENT_ON;
+}
+
+/* The body is not all here: keeps the head and what there is. */
+static enum outcome begin_body(struct http_conn *http, const struct http_head *head,
+                               struct str bytes)
+{
+    if (buf_append(&http->head, bytes)) {
+        return refuse(http, 503, bytes);
+    }
+    http->state = HTTP_BODY_IN;
+    http->body_left = head->content_length;
+    http->is_chunked = head->chunked;
+    http->chunked = (struct http_chunked){0};
+    set_deadline(http, http->server->options.body_timeout_ms);
+    return head->expects_continue ? send_continue(http) : WENT_ON;
+}
+
+static enum err parse(struct http_conn *http, struct str bytes, struct http_head *ret_head,
+                      unsigned *ret_status)
+{
+    struct http_server *server = http->server;
+    return http_head_parse(bytes, server->headers, server->options.max_headers, ret_head,
+                           ret_status);
+}
+
+static enum outcome starve_in_head(struct http_conn *http, struct str input)
+{
+    if (http->state == HTTP_IDLE && input.len > 0) {
+        http->state = HTTP_HEAD_IN;
+        set_deadline(http, http->server->options.head_timeout_ms);
+    }
+    return STARVED;
+}
+
+static enum outcome read_head(struct http_conn *http, struct str *input)
+{
+    const struct http_server_options *options = &http->server->options;
+    struct http_head head;
+    size_t size = 0;
+    unsigned status = 0;
+    enum err err = http_head_find(*input, options->max_head, &http->scanned, &size);
+    if (err == ERR_AGAIN) {
+        return starve_in_head(http, *input);
+    }
+    if (err) {
+        return refuse(http, err == ERR_LIMIT ? 431 : 400, *input);
+    }
+    struct str bytes = {input->ptr, size};
+    http->scanned = 0;
+    if (parse(http, bytes, &head, &status)) {
+        return refuse(http, status, bytes);
+    }
+    *input = str_skip(*input, size);
+    if (head.content_length > options->max_body) {
+        return refuse(http, 413, bytes);
+    }
+    if (head.chunked || head.content_length > input->len) {
+        return begin_body(http, &head, bytes);
+    }
+    struct str body = {input->ptr, (size_t)head.content_length};
+    *input = str_skip(*input, body.len);
+    return handle(http, &head, body);
+}
+
+/* OK: the body is whole. */
+static enum err take_body(struct http_conn *http, struct str *input)
+{
+    if (http->is_chunked) {
+        return http_chunked_decode(&http->chunked, input, &http->body);
+    }
+    size_t n = input->len < http->body_left ? input->len : (size_t)http->body_left;
+    enum err err = buf_append(&http->body, (struct str){input->ptr, n});
+    if (err) {
+        return err;
+    }
+    *input = str_skip(*input, n);
+    http->body_left -= n;
+    return http->body_left ? ERR_AGAIN : OK;
+}
+
+static unsigned status_of(enum err err)
+{
+    return err == ERR_LIMIT ? 413 : err == ERR_PROTO ? 400 : 503;
+}
+
+static enum outcome read_body(struct http_conn *http, struct str *input)
+{
+    struct http_head head;
+    unsigned status = 0;
+    enum err err = take_body(http, input);
+    if (err == ERR_AGAIN) {
+        return STARVED;
+    }
+    if (err || parse(http, buf_str(&http->head), &head, &status)) {
+        return refuse(http, err ? status_of(err) : status, buf_str(&http->head));
+    }
+    /* Out of the connection, which an upgrade or the next request may change meanwhile. */
+    struct buf head_bytes = http->head, body = http->body;
+    buf_init(&http->head, head_bytes.limit);
+    buf_init(&http->body, body.limit);
+    enum outcome outcome = handle(http, &head, buf_str(&body));
+    buf_fini(&head_bytes);
+    buf_fini(&body);
+    return outcome;
+}
+
+static bool wants_input(const struct http_conn *http)
+{
+    return http->state <= HTTP_BODY_IN && !net_conn_closing(http->net);
+}
+
+/* Uses as many requests of the input as it may; what is left over stays in *input. */
+static void consume(struct http_conn *http, struct str *input)
+{
+    enum outcome outcome = WENT_ON;
+    while (outcome == WENT_ON && wants_input(http)) {
+        if (http->state == HTTP_BODY_IN) {
+            outcome = read_body(http, input);
+        } else if (input->len == 0) {
+            outcome = STARVED;
+        } else {
+            outcome = read_head(http, input);
+        }
+    }
+}
+
+static bool is_inside(const struct buf *buf, struct str s)
+{
+    return buf->len > 0 && s.ptr >= buf->data && s.ptr < buf->data + buf->len;
+}
+
+/* Keeps what could not be used; more than a head of a peer that does not wait is left to TCP. */
+static void keep_rest(struct http_conn *http, struct str rest)
+{
+    if (rest.len == 0 || http->state == HTTP_DONE) {
+        buf_fini(&http->input);
+        return;
+    }
+    if (is_inside(&http->input, rest)) {
+        if (rest.len < http->input.len) {
+            buf_consume(&http->input, http->input.len - rest.len);
+        }
+    } else if (buf_append(&http->input, rest)) {
+        net_conn_close(http->net, NET_CLOSED_ERROR);
+        return;
+    }
+    if (http->state == HTTP_ASKED && http->input.len > http->server->options.max_head) {
+        net_conn_pause(http->net);
+    }
+}
+
+static void give_away(struct http_conn *http, struct str rest)
+{
+    struct net_conn *net = http->net;
+    if (rest.len > 0) {
+        net_conn_deliver(net, rest);
+    }
+    free_http(http);
+}
+
+static void run(struct http_conn *http, struct str input)
+{
+    http->busy = true;
+    consume(http, &input);
+    http->busy = false;
+    if (http->state == HTTP_GIVEN) {
+        give_away(http, input);
+        return;
+    }
+    keep_rest(http, input);
+    if (http->state == HTTP_IDLE) {
+        set_deadline(http, http->server->options.idle_timeout_ms);
+    }
+}
+
+static void on_read(struct net_conn *net, struct str bytes)
+{
+    struct http_conn *http = net_conn_owner(net);
+    if (http->state == HTTP_DONE) {
+        return;
+    }
+    if (http->state == HTTP_ASKED) {
+        keep_rest(http, bytes);
+        return;
+    }
+    if (http->input.len == 0) {
+        run(http, bytes);
+        return;
+    }
+    if (buf_append(&http->input, bytes)) {
+        net_conn_close(net, NET_CLOSED_ERROR);
+        return;
+    }
+    run(http, buf_str(&http->input));
+}
+
+void http_conn_continue(struct http_conn *http)
+{
+    net_conn_resume(http->net);
+    if (wants_input(http)) {
+        run(http, buf_str(&http->input));
+    }
+}
+
+void http_conn_answered(struct http_conn *http, bool keep)
+{
+    if (!keep) {
+        http->state = HTTP_DONE;
+        loop_timer_cancel(http->server->loop, &http->deadline);
+        net_conn_finish(http->net);
+        return;
+    }
+    http->state = HTTP_IDLE;
+    if (http->busy) {
+        return;
+    }
+    if (http->input.len > 0) {
+        if (!list_linked(&http->ready)) {
+            list_push_back(&http->server->ready, &http->ready);
+        }
+        loop_defer(http->server->loop, &http->server->ready_task);
+    } else {
+        set_deadline(http, http->server->options.idle_timeout_ms);
+    }
+}
+
+static void on_close(struct net_conn *net, enum net_close_reason reason)
+{
+    struct http_conn *http = net_conn_owner(net);
+    (void)reason;
+    if (http->state == HTTP_ASKED && http->exchange.on_abort) {
+        http->exchange.on_abort(&http->exchange);
+    }
+    free_http(http);
+}
+
+static const struct net_conn_ops conn_ops = {.on_read = on_read, .on_close = on_close};
+
+static void on_deadline(struct wheel_timer *timer)
+{
+    struct http_conn *http = container_of(timer, struct http_conn, deadline);
+    if (http->state == HTTP_IDLE) {
+        net_conn_finish(http->net);
+    } else if (http->state == HTTP_HEAD_IN) {
+        refuse(http, 408, buf_str(&http->input));
+    } else if (http->state == HTTP_BODY_IN) {
+        refuse(http, 408, buf_str(&http->head));
+    }
+}
+
+void http_conn_begin(struct http_server *server, struct net_conn *net)
+{
+    struct http_conn *http = calloc(1, sizeof *http);
+    if (!http) {
+        net_conn_close(net, NET_CLOSED_ERROR);
+        return;
+    }
+    http->server = server;
+    http->net = net;
+    http->state = HTTP_IDLE;
+    /* A limit of 0 would be none. */
+    buf_init(&http->body, server->options.max_body ? server->options.max_body : 1);
+    list_init(&http->ready);
+    wheel_timer_init(&http->deadline, on_deadline);
+    set_deadline(http, server->options.idle_timeout_ms);
+    net_conn_set_owner(net, &conn_ops, http);
+}

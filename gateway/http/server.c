@@ -1,0 +1,141 @@
+#include "http/server.h"
+
+#include <stdlib.h>
+
+#include "http/internal.h"
+#include "util/clock.h"
+
+static bool matches(const struct http_handler *handler, struct str path)
+{
+    return handler->exact ? str_eq(path, handler->prefix) : str_starts(path, handler->prefix);
+}
+
+static void answer_preflight(struct http_exchange *exchange, const struct http_request *request)
+{
+    struct buf extra;
+    buf_init(&extra, 0);
+    bool made = http_cors_preflight(request, &extra) == OK;
+    http_respond(exchange, made ? 204 : 503, STR(""), made ? buf_str(&extra) : STR(""), STR(""));
+    buf_fini(&extra);
+}
+
+void http_server_route(struct http_server *server, struct http_exchange *exchange,
+                       const struct http_request *request)
+{
+    if (request->method == HTTP_OPTIONS && server->cors.origins.ptr) {
+        answer_preflight(exchange, request);
+        return;
+    }
+    for (size_t i = 0; i < server->handler_count; i++) {
+        const struct http_handler *handler = &server->handlers[i];
+        if (matches(handler, request->path)) {
+            handler->on_request(handler->owner, exchange, request);
+            return;
+        }
+    }
+    http_respond(exchange, 404, STR("text/plain"), STR(""), http_reason(404));
+}
+
+struct str http_server_date(struct http_server *server)
+{
+    int64_t second = clock_wall_ms() / 1000;
+    if (second != server->date_second) {
+        server->date_second = second;
+        http_date(second, server->date);
+    }
+    return (struct str){server->date, HTTP_DATE_LEN};
+}
+
+static void on_accept(void *owner, struct net_conn *conn)
+{
+    http_conn_begin(owner, conn);
+}
+
+static const struct net_server_ops net_ops = {on_accept};
+
+static void run_ready(struct loop_task *task)
+{
+    struct http_server *server = container_of(task, struct http_server, ready_task);
+    struct list now;
+    list_init(&now);
+    list_splice_back(&now, &server->ready);
+    for (struct list *node; (node = list_pop_front(&now));) {
+        http_conn_continue(list_entry(node, struct http_conn, ready));
+    }
+}
+
+static void destroy(struct http_server *server)
+{
+    loop_task_cancel(&server->ready_task);
+    buf_fini(&server->scratch);
+    free(server->headers);
+    free(server);
+}
+
+static struct http_server *make(struct loop *loop, const struct http_server_options *options,
+                                const struct http_handler *handlers, size_t handler_count)
+{
+    struct http_server *server = calloc(1, sizeof *server);
+    if (!server) {
+        return NULL;
+    }
+    *server = (struct http_server){
+        .options = *options,
+        .loop = loop,
+        .handlers = handlers,
+        .handler_count = handler_count,
+        .date_second = -1,
+    };
+    if (options->cors_origins) {
+        server->cors.origins = str_from(options->cors_origins);
+    }
+    list_init(&server->ready);
+    loop_task_init(&server->ready_task, run_ready);
+    server->headers = calloc(options->max_headers + 1, sizeof *server->headers);
+    if (!server->headers) {
+        destroy(server);
+        return NULL;
+    }
+    return server;
+}
+
+enum err http_server_open(struct loop *loop, const struct http_server_options *options,
+                          const struct http_handler *handlers, size_t handler_count,
+                          struct http_server **ret_server, struct buf *complaint)
+{
+    struct http_server *server = make(loop, options, handlers, handler_count);
+    if (!server) {
+        return ERR_NOMEM;
+    }
+    enum err err = net_server_open(loop, &options->net, &net_ops, server, &server->net, complaint);
+    if (err) {
+        destroy(server);
+        return err;
+    }
+    *ret_server = server;
+    return OK;
+}
+
+void http_server_stop(struct http_server *server)
+{
+    server->stopping = true;
+    net_server_stop(server->net);
+}
+
+void http_server_free(struct http_server *server)
+{
+    if (server) {
+        net_server_free(server->net);
+        destroy(server);
+    }
+}
+
+struct net_server *http_server_net(const struct http_server *server)
+{
+    return server->net;
+}
+
+bool http_server_allows_origin(const struct http_server *server, struct str origin)
+{
+    return !origin.ptr || http_cors_allows(&server->cors, origin);
+}
