@@ -321,6 +321,6 @@ void http_conn_begin(struct http_server *server, struct net_conn *net)
     buf_init(&http->body, server->options.max_body ? server->options.max_body : 1);
     list_init(&http->ready);
     wheel_timer_init(&http->deadline, on_deadline);
-    set_deadline(http, server->options.idle_timeout_ms);
+    set_deadline(http, server->options.head_timeout_ms);
     net_conn_set_owner(net, &conn_ops, http);
 }

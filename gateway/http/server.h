@@ -38,10 +38,12 @@ struct http_handler {
 
 struct http_server_options {
     struct net_server_options net;
-    size_t max_head;          /* bytes of request line and headers; 431 over it */
-    size_t max_headers;       /* 431 over it */
-    size_t max_body;          /* 413 over it */
-    uint64_t head_timeout_ms; /* absolute, from a request's first byte to its head's last; 408 */
+    size_t max_head;    /* bytes of request line and headers; 431 over it */
+    size_t max_headers; /* 431 over it */
+    size_t max_body;    /* 413 over it */
+    /* Absolute, from a request's first byte to its head's last: 408. A new connection is closed
+     * without a word where none comes in as long. */
+    uint64_t head_timeout_ms;
     uint64_t body_timeout_ms; /* likewise for the body */
     uint64_t idle_timeout_ms; /* between requests on a kept connection */
     const char *cors_origins; /* comma list or "*"; NULL: no CORS headers at all */

@@ -291,6 +291,24 @@ static void a_request_may_come_byte_by_byte(void **state)
     assert_string_equal(asked(world), "1 /echo?:hello;1 /echo?:abcde;");
 }
 
+static void it_makes_no_difference_where_requests_are_cut(void **state)
+{
+    struct world *world = *state;
+    const char *text = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi"
+                       "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                       "2\r\nab\r\n0\r\n\r\nGET /echo/z HTTP/1.1\r\nHost: x\r\n\r\n";
+    for (size_t cut = 1; cut < strlen(text); cut++) {
+        uint64_t before = net_server_stats(http_server_net(world->server))->bytes_in;
+        buf_clear(&world->got);
+        buf_clear(&world->asked);
+        assert_int_equal(write(world->client, text, cut), cut);
+        AWAIT(world, net_server_stats(http_server_net(world->server))->bytes_in == before + cut);
+        say(world, text + cut);
+        AWAIT(world, answers(world) == 3 && has(world, "\r\n\r\n/echo/z"));
+        assert_string_equal(asked(world), "1 /echo?:hi;1 /echo?:ab;0 /echo/z?:;");
+    }
+}
+
 static void pipelined_requests_are_answered_in_order(void **state)
 {
     struct world *world = *state;
@@ -569,6 +587,13 @@ static void an_idle_connection_is_closed_without_a_word(void **state)
     assert_int_equal(answers(world), 1);
 }
 
+static void a_silent_connection_is_closed_without_a_word(void **state)
+{
+    struct world *world = *state;
+    AWAIT(world, world->ended);
+    assert_string_equal(got(world), "");
+}
+
 static void an_exchange_may_wait_longer_than_that(void **state)
 {
     struct world *world = *state;
@@ -638,6 +663,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_WORLD(a_request_is_answered_and_the_connection_kept),
         IN_WORLD(a_request_may_come_byte_by_byte),
+        IN_WORLD(it_makes_no_difference_where_requests_are_cut),
         IN_WORLD(pipelined_requests_are_answered_in_order),
         IN_WORLD(what_a_peer_pipelines_is_bounded),
         IN_WORLD(head_gets_no_body),
@@ -658,6 +684,7 @@ int main(void)
         IN_IMPATIENT(a_slow_head_is_cut_off_however_it_drips),
         IN_IMPATIENT(a_slow_body_is_cut_off),
         IN_IMPATIENT(an_idle_connection_is_closed_without_a_word),
+        IN_IMPATIENT(a_silent_connection_is_closed_without_a_word),
         IN_IMPATIENT(an_exchange_may_wait_longer_than_that),
         cmocka_unit_test(any_failing_allocation_ends_in_an_answer_or_a_close),
     };

@@ -31,7 +31,8 @@ struct world {
     struct buf read;
     unsigned drains, closes;
     enum net_close_reason reason;
-    void (*act)(struct world *world); /* once, when bytes arrive */
+    void (*act)(struct world *world);         /* once, when bytes arrive */
+    void (*act_drained)(struct world *world); /* once, when all is written */
 };
 
 static void on_read(struct net_conn *conn, struct str bytes)
@@ -47,7 +48,13 @@ static void on_read(struct net_conn *conn, struct str bytes)
 
 static void on_drain(struct net_conn *conn)
 {
-    ((struct world *)net_conn_owner(conn))->drains++;
+    struct world *world = net_conn_owner(conn);
+    world->drains++;
+    if (world->act_drained) {
+        void (*act)(struct world *) = world->act_drained;
+        world->act_drained = NULL;
+        act(world);
+    }
 }
 
 static void on_close(struct net_conn *conn, enum net_close_reason reason)
@@ -379,6 +386,31 @@ static void closing_inside_on_read_is_told_after_it(void **state)
     await_end(world);
 }
 
+static void closing_inside_on_drain_is_told_after_it(void **state)
+{
+    struct world *world = *state;
+    world->act_drained = close_twice;
+    assert_int_equal(send_text(world, STR("all")), OK);
+    AWAIT(world, world->closes == 1);
+    assert_int_equal(world->reason, NET_CLOSED_BY_US);
+    assert_int_equal(world->drains, 1);
+}
+
+static void send_more(struct world *world)
+{
+    assert_int_equal(send_text(world, STR(" more")), OK);
+    world->act_drained = NULL;
+}
+
+static void sending_inside_on_drain_goes_out(void **state)
+{
+    struct world *world = *state;
+    world->act_drained = send_more;
+    assert_int_equal(send_text(world, STR("some")), OK);
+    await_text(world, "some more");
+    assert_int_equal(world->drains, 2);
+}
+
 static void a_paused_connection_reads_nothing_until_resumed(void **state)
 {
     struct world *world = *state;
@@ -459,6 +491,8 @@ int main(void)
         IN_WORLD(finish_does_not_wait_for_ever_for_the_peers_end),
         IN_WORLD(a_half_closed_peer_gets_what_was_being_finished),
         IN_WORLD(closing_inside_on_read_is_told_after_it),
+        IN_WORLD(closing_inside_on_drain_is_told_after_it),
+        IN_WORLD(sending_inside_on_drain_goes_out),
         IN_WORLD(a_paused_connection_reads_nothing_until_resumed),
         IN_WORLD(the_owner_can_change_while_reading),
         IN_WORLD(the_peers_address_is_readable),

@@ -12,7 +12,13 @@
 
 #include "net/server.h"
 
-enum { ACCEPTS_A_TURN = 64, SHORTAGE_PAUSE_MS = 100 };
+enum {
+    ACCEPTS_A_TURN = 64,
+    SHORTAGE_PAUSE_MS = 100,
+    /* What the kernel takes of a peer that does not keep up; without it megabytes, where no bound
+     * of ours sees them. */
+    UNSENT_BYTES = 128 * 1024,
+};
 
 static bool is_shortage(int error)
 {
@@ -61,7 +67,7 @@ static bool set_int(int fd, int level, int name, int value)
     return setsockopt(fd, level, name, &value, sizeof value) == 0;
 }
 
-/* Linux hands these on to the sockets it accepts, which spares two system calls for each. */
+/* Linux hands these on to the sockets it accepts, which spares the system calls for each. */
 static bool set_options(int fd, int family, const struct net_server_options *options, bool dual)
 {
     int timeout = options->stall_ms > INT32_MAX ? INT32_MAX : (int)options->stall_ms;
@@ -69,6 +75,7 @@ static bool set_options(int fd, int family, const struct net_server_options *opt
            (!options->reuse_port || set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1)) &&
            (family != AF_INET6 || set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, !dual)) &&
            set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1) &&
+           set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES) &&
            set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, timeout);
 }
 

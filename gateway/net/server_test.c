@@ -118,6 +118,8 @@ static void accepted_sockets_have_their_options(void **state)
     assert_true(value);
     assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &len), 0);
     assert_int_equal(value, 12345);
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &value, &len), 0);
+    assert_int_equal(value, 128 * 1024);
     close(client);
     end_world(&world);
 }
