@@ -320,6 +320,20 @@ static void answer_and_finish(struct world *world)
     assert_int_equal(send_text(world, STR("late")), ERR_CLOSED);
 }
 
+static void a_reset_while_writing_is_an_end(void **state)
+{
+    struct world *world = *state;
+    struct linger linger = {.l_onoff = 1};
+    assert_int_equal(send_big(world, BIG), OK);
+    turn(world);
+    net_conn_pause(world->conn); /* only writing can notice */
+    setsockopt(world->client, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    close(world->client);
+    world->client = -1;
+    AWAIT(world, world->closes == 1);
+    assert_int_equal(world->reason, NET_CLOSED_BY_PEER);
+}
+
 static void finish_writes_all_and_drops_what_comes(void **state)
 {
     struct world *world = *state;
@@ -487,6 +501,7 @@ int main(void)
         IN_NARROW(a_peer_that_never_reads_is_closed_as_slow),
         IN_WORLD(the_end_of_the_peer_is_told_once),
         IN_WORLD(a_reset_is_an_end),
+        IN_WORLD(a_reset_while_writing_is_an_end),
         IN_WORLD(finish_writes_all_and_drops_what_comes),
         IN_WORLD(finish_does_not_wait_for_ever_for_the_peers_end),
         IN_WORLD(a_half_closed_peer_gets_what_was_being_finished),

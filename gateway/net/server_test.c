@@ -140,6 +140,29 @@ static void no_host_means_both_families(void **state)
     end_world(&world);
 }
 
+static void an_address_of_ipv6_is_bound_and_shown(void **state)
+{
+    (void)state;
+    struct world world = make_world();
+    struct net_server_options options = plain;
+    options.host = "::1";
+    if (open_server(&world, &options)) {
+        loop_free(world.loop);
+        skip(); /* a machine without IPv6 */
+    }
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6,
+                                   .sin6_port = htons(net_server_port(world.server)),
+                                   .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int client = socket(AF_INET6, SOCK_STREAM, 0);
+    assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof address), 0);
+    AWAIT(&world, world.accepted == 1);
+    char peer[NET_PEER_MAX];
+    net_conn_peer(world.conns[0], peer);
+    assert_memory_equal(peer, "[::1]:", 6);
+    close(client);
+    end_world(&world);
+}
+
 static void a_taken_port_is_a_complaint(void **state)
 {
     (void)state;
@@ -279,6 +302,13 @@ static void a_pass_over_many_is_sliced(void **state)
     rcbuf_unref(&bytes);
     assert_int_equal(recv(clients[MANY - 1], (char[2 * PIECE]){0}, 2 * PIECE, 0), 2 * PIECE);
     for (int i = 0; i < MANY; i++) {
+        net_conn_close(world.conns[i], NET_CLOSED_BY_US);
+    }
+    for (size_t i = 1; i <= MANY; i++) {
+        assert_int_equal(loop_turn(world.loop, 1000), OK);
+        assert_int_equal(world.closed, i);
+    }
+    for (int i = 0; i < MANY; i++) {
         close(clients[i]);
     }
     end_world(&world);
@@ -326,6 +356,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepted_sockets_have_their_options),
         cmocka_unit_test(no_host_means_both_families),
+        cmocka_unit_test(an_address_of_ipv6_is_bound_and_shown),
         cmocka_unit_test(a_taken_port_is_a_complaint),
         cmocka_unit_test(processes_can_share_a_port),
         cmocka_unit_test(one_over_the_limit_is_closed_at_once),
