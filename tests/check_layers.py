@@ -41,6 +41,7 @@ def is_test(path):
 def complaint(root, path, quoted, name):
     """What is wrong with this #include of the file, or None."""
     first = name.split("/")[0]
+    part = path.parts[0]
     ours = first in COMMON + GATEWAY and "/" in name
     if first in OUTSIDE and not is_test(path):
         room = path.parts[1] if len(path.parts) > 2 else path.parts[0]
@@ -49,8 +50,12 @@ def complaint(root, path, quoted, name):
         return "our own headers are included with quotation marks"
     if quoted and "/" not in name:
         support = is_test(path) and (root / "tests/support" / name).exists()
-        alone = len(path.parts) == 2 or path.parts[0] in ("publisher", "tests")
+        alone = len(path.parts) == 2 or part in ("publisher", "tests")
         return None if support or alone else "it is not qualified by its folder"
+    if first == "publisher" and part in ("common", "gateway"):
+        return "the publisher is not known here"
+    if name.startswith("publisher/cli/") and path.parts[:2] != ("publisher", "cli"):
+        return "the library does not know its command"
     if not ours:
         return None
     allowed = allowed_rooms(path)

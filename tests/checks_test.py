@@ -45,6 +45,13 @@ class Checks(unittest.TestCase):
     def test_the_publisher_does_not_know_the_gateway(self):
         self.assertTrue(self.layers("publisher/cli/a.c", '"net/conn.h"'))
 
+    def test_nobody_knows_the_command(self):
+        self.assertEqual(self.layers("publisher/cli/a.c", '"publisher/cli/command.h"'), [])
+        self.assertTrue(self.layers("publisher/a.c", '"publisher/cli/command.h"'))
+
+    def test_only_the_publisher_knows_the_publisher(self):
+        self.assertTrue(self.layers("gateway/app/a.c", '"publisher/handle.h"'))
+
     def test_the_conformance_server_does_without_the_application(self):
         self.assertTrue(self.layers("tests/conformance/a.c", '"app/member.h"'))
 
