@@ -18,7 +18,10 @@ struct stream;
 
 /* Each fails with AGAIN (call again when the descriptor is ready), CLOSED, or IO (errno is set). */
 struct stream_ops {
-    /* Reads at most cap bytes. An orderly end is CLOSED. */
+    /*
+     * Reads at most cap bytes. An orderly end is CLOSED. Whoever stops before AGAIN comes back by
+     * itself: TLS may hold bytes that the descriptor no longer shows.
+     */
     enum err (*recv)(struct stream *stream, void *bytes, size_t cap, size_t *ret_len);
     /* Writes as much as goes at once, in one system call if it can; never raises SIGPIPE. */
     enum err (*send)(struct stream *stream, const struct iovec *parts, int count, size_t *ret_len);

@@ -1,0 +1,47 @@
+/*
+ * TLS (OpenSSL 3, at least TLS 1.2) as a stream: the other value of stream.h's table.
+ *
+ * A context is shared by many streams and counted: each holds it until it closes. Bytes go through
+ * send(2) with MSG_NOSIGNAL, so that a peer that went away raises no signal.
+ */
+#ifndef STREAM_TLS_H
+#define STREAM_TLS_H
+
+#include <stdbool.h>
+
+#include "stream/stream.h"
+#include "util/attr.h"
+#include "util/buf.h"
+#include "util/err.h"
+
+struct tls_context;
+
+struct tls_options {
+    const char *ca_file;   /* PEM. Client: NULL means the system's. Server: asks for client certificates */
+    const char *cert_file; /* PEM chain, own certificate first; NULL: none */
+    const char *key_file;  /* PEM; NULL: it stands in cert_file */
+    bool server;
+};
+
+/* INVALID, NOMEM: *complaint got one sentence that names the file. */
+MUST_CHECK enum err tls_context_new(const struct tls_options *options,
+                                    struct tls_context **ret_context, struct buf *complaint);
+/* Gives the caller's reference back. NULL is fine. */
+void tls_context_unref(struct tls_context *context);
+
+/*
+ * Takes over a connected, non-blocking descriptor, on failure too (it is closed then). The peer's
+ * certificate must be valid for `server_name` (a host name or a numeric address). NOMEM, INVALID.
+ */
+MUST_CHECK enum err stream_init_tls_client(struct stream *stream, int fd,
+                                           struct tls_context *context, const char *server_name);
+MUST_CHECK enum err stream_init_tls_server(struct stream *stream, int fd,
+                                           struct tls_context *context);
+
+/*
+ * Why TLS failed, for a log line: "self-signed certificate in certificate chain". Static text, to be
+ * read before the stream is closed.
+ */
+const char *stream_tls_why(const struct stream *stream);
+
+#endif
