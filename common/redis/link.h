@@ -64,7 +64,9 @@ struct redis_link *redis_link_new(struct loop *loop, const struct redis_link_opt
 void redis_link_free(struct redis_link *link);
 
 enum redis_link_state redis_link_state(const struct redis_link *link);
-/* Connects now instead of when the backoff is over. */
+/* How often it was up: differs where a command would go over another connection than before. */
+uint64_t redis_link_epoch(const struct redis_link *link);
+/* Connects now instead of when the backoff is over; also one that is down for good. */
 void redis_link_retry_now(struct redis_link *link);
 
 /*

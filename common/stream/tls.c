@@ -89,7 +89,8 @@ static const char *last_reason(void)
 
 static enum err complain(struct buf *complaint, const char *what, const char *file)
 {
-    enum err err = buf_printf(complaint, "TLS: cannot use the %s %s: %s", what, file, last_reason());
+    enum err err =
+        buf_printf(complaint, "TLS: cannot use the %s %s: %s", what, file, last_reason());
     return err == ERR_NOMEM ? ERR_NOMEM : ERR_INVALID;
 }
 

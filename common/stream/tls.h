@@ -17,7 +17,8 @@
 struct tls_context;
 
 struct tls_options {
-    const char *ca_file;   /* PEM. Client: NULL means the system's. Server: asks for client certificates */
+    const char
+        *ca_file; /* PEM. Client: NULL means the system's. Server: asks for client certificates */
     const char *cert_file; /* PEM chain, own certificate first; NULL: none */
     const char *key_file;  /* PEM; NULL: it stands in cert_file */
     bool server;
@@ -39,8 +40,8 @@ MUST_CHECK enum err stream_init_tls_server(struct stream *stream, int fd,
                                            struct tls_context *context);
 
 /*
- * Why TLS failed, for a log line: "self-signed certificate in certificate chain". Static text, to be
- * read before the stream is closed.
+ * Why TLS failed, for a log line: "self-signed certificate in certificate chain". Static text, to
+ * be read before the stream is closed.
  */
 const char *stream_tls_why(const struct stream *stream);
 
