@@ -2,8 +2,11 @@
  * One connection to Redis over the loop: connect, TLS, AUTH, SELECT, pipelining, pushed messages,
  * time limits, reconnecting with backoff and jitter.
  *
- * hiredis formats commands and parses replies; the bytes are moved here, so that old and new
- * hiredis behave alike. A reply is borrowed until its callback returns.
+ * hiredis parses replies; the bytes are moved here, so that old and new hiredis behave alike. A
+ * reply is borrowed until its callback returns; what it may cost in memory is bounded
+ * (redis/replies.h).
+ *
+ * From its first SUBSCRIBE on, a connection is for subscriptions (and PING) alone.
  */
 #ifndef REDIS_LINK_H
 #define REDIS_LINK_H
@@ -33,7 +36,11 @@ struct redis_link_options {
     const char *tls_server_name;    /* NULL: host */
     const char *client_name;        /* for CLIENT SETNAME; NULL: none */
     uint64_t connect_timeout_ms;    /* of name look-up, TCP, TLS and AUTH together */
-    uint64_t reply_timeout_ms; /* without any reply to the oldest command: the link is broken */
+    /*
+     * No byte for so long while an answer is due: the link is broken. After half of it without a
+     * byte the link itself asks, by PING.
+     */
+    uint64_t reply_timeout_ms;
     uint64_t backoff_min_ms, backoff_max_ms;
     bool reconnect; /* false: one attempt, then down for good */
 };

@@ -90,12 +90,20 @@ static void exec_server(const struct redis_server *server)
     char port[8], log[128];
     snprintf(port, sizeof port, "%u", server->port);
     snprintf(log, sizeof log, "%s", redis_server_file(server, "redis.log"));
-    const char *args[ARGS_MAX] = {"redis-server", "--bind", "127.0.0.1", "--save", "",
-                                  "--appendonly", "no",     "--dir",     server->folder,
-                                  "--logfile",    log};
-    const char *tls[] = {"--port",        "0",          "--tls-port",     port,
-                         "--tls-cert-file", "server.crt", "--tls-key-file", "server.key",
-                         "--tls-ca-cert-file", "ca.crt",  NULL};
+    const char *args[ARGS_MAX] = {
+        "redis-server", "--bind", "127.0.0.1",    "--save",    "", "--appendonly",
+        "no",           "--dir",  server->folder, "--logfile", log};
+    const char *tls[] = {"--port",
+                         "0",
+                         "--tls-port",
+                         port,
+                         "--tls-cert-file",
+                         "server.crt",
+                         "--tls-key-file",
+                         "server.key",
+                         "--tls-ca-cert-file",
+                         "ca.crt",
+                         NULL};
     const char *plain[] = {"--port", port, NULL};
     int n = 11;
     for (const char *const *arg = server->tls ? tls : plain; *arg; arg++) {

@@ -1,6 +1,6 @@
 /*
- * A real redis-server for a test: on a free port, in a folder of its own that goes with it. Anything
- * that fails ends the test program. Skip-free: a machine without redis-server fails.
+ * A real redis-server for a test: on a free port, in a folder of its own that goes with it.
+ * Anything that fails ends the test program. Skip-free: a machine without redis-server fails.
  */
 #ifndef SUPPORT_REDIS_SERVER_H
 #define SUPPORT_REDIS_SERVER_H
@@ -18,9 +18,9 @@ struct redis_server {
 };
 
 /*
- * Starts one and waits until it takes connections. `extra` is borrowed: {"--requirepass", "secret", NULL}.
- * With `tls` it speaks nothing else; the folder then holds ca.crt, server.crt/.key for "localhost" and
- * 127.0.0.1, client.crt/.key, and other-ca.crt that signed nothing.
+ * Starts one and waits until it takes connections. `extra` is borrowed: {"--requirepass", "secret",
+ * NULL}. With `tls` it speaks nothing else; the folder then holds ca.crt, server.crt/.key for
+ * "localhost" and 127.0.0.1, client.crt/.key, and other-ca.crt that signed nothing.
  */
 void redis_server_start(struct redis_server *server, const char *const *extra, bool tls);
 /* SIGKILL, like a machine that dies. */
