@@ -47,6 +47,7 @@ struct bus_publisher;
 /* Borrows link and options. NULL without memory. */
 struct bus_publisher *bus_publisher_new(struct redis_link *link,
                                         const struct bus_publish_options *options);
+/* What is waiting gets CLOSED. NULL is fine. */
 void bus_publisher_free(struct bus_publisher *publisher);
 
 /*

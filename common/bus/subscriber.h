@@ -34,10 +34,12 @@ enum bus_channel_state {
 struct bus_channel {
     struct map_node by_room; /* private */
     struct list batch;       /* private: linked while QUEUED */
-    uint64_t last_id;        /* of the last message with an id, 0 before the first */
-    const char *room;        /* canonical name, not terminated, owned by the embedder */
+    /* Of the last message with an id, 0 before the first; in on_message still of the one before. */
+    uint64_t last_id;
+    const char *room; /* canonical name, not terminated, owned by the embedder */
     unsigned char room_len;
     unsigned char state; /* enum bus_channel_state */
+    uint32_t asked;      /* private: which of the connection's requests was the SUBSCRIBE */
 };
 
 struct bus_subscriber_ops {
@@ -51,6 +53,10 @@ struct bus_subscriber_ops {
                        const struct bus_envelope *envelope);
     /* Something came on a channel of ours that is no message; counted and logged by the owner. */
     void (*on_garbage)(void *owner, struct str channel, enum err err);
+    /* The connection stands, or was lost or refused (why: in words). For logs and health; NULL: not
+     * wanted. */
+    void (*on_up)(void *owner);
+    void (*on_down)(void *owner, enum err err, const char *why);
 };
 
 struct bus_subscriber_options {

@@ -121,12 +121,24 @@ static void nap(void)
     nanosleep(&(struct timespec){.tv_nsec = 5 * 1000 * 1000}, NULL);
 }
 
-static void wait_until_it_listens(struct redis_server *server)
+/* It listens before it has read its ACLs: only an answer, be it a refusal, shows that it stands. */
+static bool answers(const struct redis_server *server)
+{
+    int fd = try_connect(server->port);
+    if (fd < 0) {
+        return false;
+    }
+    char byte;
+    bool answered =
+        server->tls || (send(fd, "PING\r\n", 6, MSG_NOSIGNAL) == 6 && recv(fd, &byte, 1, 0) == 1);
+    close(fd);
+    return answered;
+}
+
+static void wait_until_it_answers(struct redis_server *server)
 {
     for (int waited = 0; waited < START_PATIENCE_MS; waited += 5) {
-        int fd = try_connect(server->port);
-        if (fd >= 0) {
-            close(fd);
+        if (answers(server)) {
             return;
         }
         if (waitpid(server->pid, NULL, WNOHANG) == server->pid) {
@@ -152,7 +164,7 @@ void redis_server_start_again(struct redis_server *server)
         }
         exec_server(server);
     }
-    wait_until_it_listens(server);
+    wait_until_it_answers(server);
 }
 
 void redis_server_start(struct redis_server *server, const char *const *extra, bool tls)

@@ -1,0 +1,51 @@
+-- Publishes one event into the rooms of one partition, atomically. Runs on Redis 5 and later, Valkey.
+--
+-- KEYS: clock, [idempotency key,] the log of each room
+-- ARGV: event, all rooms of the event as the header names them, payload,
+--       seconds to remember the idempotency key (0: there is none),
+--       then for each log: channel, length (events kept; 0: none), age (seconds kept after the last)
+-- Returns {id, 1 for a duplicate, receivers}; the id as a string of digits.
+
+local event, rooms, payload, remember = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local first_log = remember > 0 and 3 or 2
+
+if remember > 0 then
+  local known = redis.call('GET', KEYS[2])
+  if known then
+    return {known, 1, 0}
+  end
+end
+
+-- Never again and never backwards, whatever the wall clock does: also after a failover that lost the
+-- last writes, because time has gone on meanwhile.
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local last = tonumber(redis.call('GET', KEYS[1]) or 0) or 0
+if last >= 9007199254740991 then
+  return redis.error_reply('ERR the clock key is beyond what a script can count')
+end
+local id = string.format('%.0f', math.max(last + 1, now))
+redis.call('SET', KEYS[1], id)
+
+local receivers = 0
+for i = first_log, #KEYS do
+  local base = 4 + 3 * (i - first_log)
+  local channel, length, age = ARGV[base + 1], tonumber(ARGV[base + 2]), tonumber(ARGV[base + 3])
+  local previous = '0'
+  if length > 0 then
+    local entry = redis.call('LINDEX', KEYS[i], -1)
+    previous = entry and string.match(entry, '^%d+') or '0'
+  end
+  local message = id .. ' ' .. previous .. ' ' .. event .. ' ' .. rooms .. '\n' .. payload
+  if length > 0 then
+    redis.call('RPUSH', KEYS[i], message)
+    redis.call('LTRIM', KEYS[i], -length, -1)
+    redis.call('EXPIRE', KEYS[i], age)
+  end
+  receivers = receivers + redis.call('PUBLISH', channel, message)
+end
+
+if remember > 0 then
+  redis.call('SET', KEYS[2], id, 'EX', remember)
+end
+return {id, 0, receivers}

@@ -1,0 +1,390 @@
+#include "bus/subscriber.h"
+
+#include <hiredis/hiredis.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BATCHES_IN_FLIGHT = 4, /* requests beyond it wait for confirmations */
+    RETRY_MS = 100,        /* after a batch for which there was no memory */
+};
+
+/*
+ * Redis confirms each requested channel once, in the order of the requests: so they are numbered,
+ * and the n-th confirmation is for the n-th request of this connection. That tells the confirmation
+ * of a channel that was dropped meanwhile from that of the same room wanted again.
+ */
+struct bus_subscriber {
+    struct loop *loop;
+    const struct bus_subscriber_ops *ops;
+    void *owner;
+    struct bus_keys keys;
+    unsigned batch;
+    struct redis_link *link;
+    struct map wanted;  /* channels not IDLE, by room */
+    struct list queued; /* those in QUEUED */
+    struct buf dropped; /* names of rooms to unsubscribe: a length byte and the room, each */
+    uint32_t requested; /* channels named in SUBSCRIBE and UNSUBSCRIBE on this connection */
+    uint32_t confirmed;
+    struct bus_channel *delivering; /* whose message is with the owner, NULL when it dropped it */
+    struct loop_task send_batches;
+    struct wheel_timer retry;
+    struct buf names; /* scratch: channel names of one batch */
+    struct str *args; /* scratch: the command and its channels */
+    struct loop_reap reap;
+};
+
+static struct str key_of(const struct map_node *node)
+{
+    return bus_channel_room_name(container_of(node, struct bus_channel, by_room));
+}
+
+/* --- Sending batches --- */
+
+static bool may_send(const struct bus_subscriber *subscriber)
+{
+    return bus_subscriber_connected(subscriber) &&
+           subscriber->requested - subscriber->confirmed < BATCHES_IN_FLIGHT * subscriber->batch;
+}
+
+static void batch_begin(struct bus_subscriber *subscriber)
+{
+    buf_clear(&subscriber->names);
+}
+
+/* Adds the n-th channel to the batch; its place is known by its length until the names stop moving.
+ */
+static enum err batch_add(struct bus_subscriber *subscriber, unsigned n, struct str room)
+{
+    size_t before = subscriber->names.len;
+    enum err err = bus_channel_name(&subscriber->keys, room, &subscriber->names);
+    if (!err) {
+        subscriber->args[n + 1] = (struct str){NULL, subscriber->names.len - before};
+    }
+    return err;
+}
+
+static enum err batch_send(struct bus_subscriber *subscriber, struct str command, unsigned count)
+{
+    const char *at = subscriber->names.data;
+    subscriber->args[0] = command;
+    for (unsigned i = 1; i <= count; i++) {
+        subscriber->args[i].ptr = at;
+        at += subscriber->args[i].len;
+    }
+    return redis_link_send(subscriber->link, subscriber->args, count + 1, NULL, NULL);
+}
+
+static enum err send_unsubscribe(struct bus_subscriber *subscriber)
+{
+    struct str rest = buf_str(&subscriber->dropped);
+    unsigned count = 0;
+    batch_begin(subscriber);
+    while (count < subscriber->batch && rest.len > 0) {
+        size_t len = (unsigned char)rest.ptr[0];
+        enum err err = batch_add(subscriber, count, str_range(rest.ptr + 1, len));
+        if (err) {
+            return err;
+        }
+        rest = str_skip(rest, 1 + len);
+        count++;
+    }
+    enum err err = batch_send(subscriber, STR("UNSUBSCRIBE"), count);
+    if (!err) {
+        subscriber->requested += count;
+        buf_consume(&subscriber->dropped, subscriber->dropped.len - rest.len);
+    }
+    return err;
+}
+
+static void mark_asked(struct bus_subscriber *subscriber, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct list *node = list_pop_front(&subscriber->queued);
+        struct bus_channel *channel = list_entry(node, struct bus_channel, batch);
+        channel->state = BUS_CHANNEL_ASKED;
+        channel->asked = ++subscriber->requested;
+    }
+}
+
+static enum err send_subscribe(struct bus_subscriber *subscriber)
+{
+    unsigned count = 0;
+    batch_begin(subscriber);
+    LIST_FOR_EACH (node, following, &subscriber->queued) {
+        struct bus_channel *channel = list_entry(node, struct bus_channel, batch);
+        if (count == subscriber->batch) {
+            break;
+        }
+        enum err err = batch_add(subscriber, count, bus_channel_room_name(channel));
+        if (err) {
+            return err;
+        }
+        count++;
+    }
+    enum err err = batch_send(subscriber, STR("SUBSCRIBE"), count);
+    if (!err) {
+        mark_asked(subscriber, count);
+    }
+    return err;
+}
+
+/* UNSUBSCRIBE first: a room dropped and wanted again must end up subscribed. */
+static void on_send_batches(struct loop_task *task)
+{
+    struct bus_subscriber *subscriber = container_of(task, struct bus_subscriber, send_batches);
+    enum err err = OK;
+    while (!err && subscriber->dropped.len > 0 && may_send(subscriber)) {
+        err = send_unsubscribe(subscriber);
+    }
+    while (!err && !list_empty(&subscriber->queued) && may_send(subscriber)) {
+        err = send_subscribe(subscriber);
+    }
+    if (err) {
+        loop_timer_set(subscriber->loop, &subscriber->retry, RETRY_MS);
+    }
+}
+
+static void on_retry(struct wheel_timer *timer)
+{
+    struct bus_subscriber *subscriber = container_of(timer, struct bus_subscriber, retry);
+    loop_defer(subscriber->loop, &subscriber->send_batches);
+}
+
+static void send_soon(struct bus_subscriber *subscriber)
+{
+    if (bus_subscriber_connected(subscriber)) {
+        loop_defer(subscriber->loop, &subscriber->send_batches);
+    }
+}
+
+/* --- What comes from Redis --- */
+
+static struct str text_of(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_STRING ? (struct str){reply->str, reply->len}
+                                             : (struct str){"", 0};
+}
+
+static void on_confirmed(struct bus_subscriber *subscriber, struct str channel_name)
+{
+    uint32_t number = ++subscriber->confirmed;
+    struct bus_channel *channel =
+        bus_subscriber_find(subscriber, bus_channel_room(&subscriber->keys, channel_name));
+    if (!list_empty(&subscriber->queued) || subscriber->dropped.len > 0) {
+        send_soon(subscriber);
+    }
+    if (channel && channel->state == BUS_CHANNEL_ASKED && channel->asked == number) {
+        channel->state = BUS_CHANNEL_LIVE;
+        subscriber->ops->on_live(subscriber->owner, channel);
+    }
+}
+
+static bool names_room(const struct bus_envelope *envelope, struct str room)
+{
+    for (unsigned i = 0; i < envelope->room_count; i++) {
+        if (str_eq(envelope->rooms[i], room)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void deliver(struct bus_subscriber *subscriber, struct bus_channel *channel,
+                    const struct bus_envelope *envelope)
+{
+    subscriber->delivering = channel;
+    subscriber->ops->on_message(subscriber->owner, channel, envelope);
+    if (subscriber->delivering && envelope->id > channel->last_id) {
+        channel->last_id = envelope->id;
+    }
+    subscriber->delivering = NULL;
+}
+
+static void on_message(struct bus_subscriber *subscriber, struct str channel_name,
+                       struct str message)
+{
+    struct str room = bus_channel_room(&subscriber->keys, channel_name);
+    struct bus_channel *channel = bus_subscriber_find(subscriber, room);
+    if (!channel || channel->state != BUS_CHANNEL_LIVE) {
+        return; /* dropped, and Redis does not know yet */
+    }
+    struct bus_envelope envelope;
+    enum err err = bus_envelope_parse(message, &envelope);
+    if (!err && !names_room(&envelope, room)) {
+        err = ERR_INVALID;
+    }
+    if (err) {
+        subscriber->ops->on_garbage(subscriber->owner, channel_name, err);
+    } else {
+        deliver(subscriber, channel, &envelope);
+    }
+}
+
+static void on_push(void *owner, const struct redisReply *reply)
+{
+    struct bus_subscriber *subscriber = owner;
+    struct str kind = text_of(reply->element[0]);
+    struct str channel_name = text_of(reply->element[1]);
+    if (str_eq(kind, STR("message"))) {
+        on_message(subscriber, channel_name, text_of(reply->element[2]));
+    } else if (str_eq(kind, STR("subscribe")) || str_eq(kind, STR("unsubscribe"))) {
+        on_confirmed(subscriber, channel_name);
+    }
+}
+
+static void on_up(void *owner)
+{
+    struct bus_subscriber *subscriber = owner;
+    subscriber->requested = subscriber->confirmed = 0;
+    send_soon(subscriber);
+    if (subscriber->ops->on_up) {
+        subscriber->ops->on_up(subscriber->owner);
+    }
+}
+
+/* Nothing is subscribed any more: what is wanted waits for the next connection, in no order. */
+static void queue_everything(struct bus_subscriber *subscriber)
+{
+    buf_fini(&subscriber->dropped);
+    for (struct map_node *node = NULL; (node = map_next(&subscriber->wanted, node));) {
+        struct bus_channel *channel = container_of(node, struct bus_channel, by_room);
+        if (channel->state != BUS_CHANNEL_QUEUED) {
+            channel->state = BUS_CHANNEL_QUEUED;
+            list_push_back(&subscriber->queued, &channel->batch);
+        }
+    }
+}
+
+static void on_down(void *owner, enum err err, const char *why)
+{
+    struct bus_subscriber *subscriber = owner;
+    queue_everything(subscriber);
+    if (subscriber->ops->on_down) {
+        subscriber->ops->on_down(subscriber->owner, err, why);
+    }
+}
+
+static const struct redis_link_ops link_ops = {on_up, on_down, on_push};
+
+/* --- Birth and death --- */
+
+static void destroy(struct bus_subscriber *subscriber)
+{
+    map_fini(&subscriber->wanted);
+    buf_fini(&subscriber->dropped);
+    buf_fini(&subscriber->names);
+    free(subscriber->args);
+    free(subscriber);
+}
+
+struct bus_subscriber *bus_subscriber_new(struct loop *loop,
+                                          const struct bus_subscriber_options *options,
+                                          const struct bus_subscriber_ops *ops, void *owner)
+{
+    struct bus_subscriber *subscriber = calloc(1, sizeof *subscriber);
+    if (!subscriber) {
+        return NULL;
+    }
+    subscriber->loop = loop;
+    subscriber->ops = ops;
+    subscriber->owner = owner;
+    subscriber->keys = options->keys;
+    subscriber->batch = options->batch;
+    map_init(&subscriber->wanted, key_of);
+    list_init(&subscriber->queued);
+    buf_init(&subscriber->dropped, 0);
+    buf_init(&subscriber->names, 0);
+    loop_task_init(&subscriber->send_batches, on_send_batches);
+    wheel_timer_init(&subscriber->retry, on_retry);
+    subscriber->args = calloc(options->batch + 1, sizeof *subscriber->args);
+    if (subscriber->args) {
+        subscriber->link = redis_link_new(loop, options->redis, &link_ops, subscriber);
+    }
+    if (!subscriber->link) {
+        destroy(subscriber);
+        return NULL;
+    }
+    return subscriber;
+}
+
+static void reap(struct loop_reap *entry)
+{
+    destroy(container_of(entry, struct bus_subscriber, reap));
+}
+
+void bus_subscriber_free(struct bus_subscriber *subscriber)
+{
+    if (!subscriber) {
+        return;
+    }
+    redis_link_free(subscriber->link);
+    loop_task_cancel(&subscriber->send_batches);
+    loop_timer_cancel(subscriber->loop, &subscriber->retry);
+    loop_reap(subscriber->loop, &subscriber->reap, reap);
+}
+
+/* --- Channels --- */
+
+void bus_channel_init(struct bus_channel *channel, struct str room)
+{
+    *channel = (struct bus_channel){.room = room.ptr, .room_len = (unsigned char)room.len};
+    list_init(&channel->batch);
+}
+
+enum err bus_subscriber_want(struct bus_subscriber *subscriber, struct bus_channel *channel)
+{
+    enum err err = map_insert(&subscriber->wanted, &channel->by_room);
+    if (err) {
+        return err;
+    }
+    channel->state = BUS_CHANNEL_QUEUED;
+    channel->last_id = 0;
+    list_push_back(&subscriber->queued, &channel->batch);
+    send_soon(subscriber);
+    return OK;
+}
+
+static void unsubscribe_later(struct bus_subscriber *subscriber, struct str room)
+{
+    struct buf *dropped = &subscriber->dropped;
+    /* Without memory the subscription stays until the next reconnect, and its messages are ignored.
+     */
+    if (buf_reserve(dropped, 1 + room.len) || buf_append_char(dropped, (char)room.len) ||
+        buf_append(dropped, room)) {
+        return;
+    }
+    send_soon(subscriber);
+}
+
+void bus_subscriber_drop(struct bus_subscriber *subscriber, struct bus_channel *channel)
+{
+    if (channel->state == BUS_CHANNEL_IDLE) {
+        return;
+    }
+    if (subscriber->delivering == channel) {
+        subscriber->delivering = NULL;
+    }
+    map_remove(&subscriber->wanted, &channel->by_room);
+    list_remove(&channel->batch);
+    if (channel->state != BUS_CHANNEL_QUEUED) {
+        unsubscribe_later(subscriber, bus_channel_room_name(channel));
+    }
+    channel->state = BUS_CHANNEL_IDLE;
+}
+
+struct bus_channel *bus_subscriber_find(struct bus_subscriber *subscriber, struct str room)
+{
+    struct map_node *node = map_find(&subscriber->wanted, room);
+    return node ? container_of(node, struct bus_channel, by_room) : NULL;
+}
+
+size_t bus_subscriber_count(const struct bus_subscriber *subscriber)
+{
+    return subscriber->wanted.count;
+}
+
+bool bus_subscriber_connected(const struct bus_subscriber *subscriber)
+{
+    return redis_link_state(subscriber->link) == REDIS_LINK_UP;
+}
