@@ -100,6 +100,11 @@ void redis_peer_close(struct redis_peer *peer)
     loop_free(peer->loop);
 }
 
+enum err redis_peer_send(struct redis_peer *peer, const struct str *args, size_t count)
+{
+    return redis_link_send(peer->link, args, count, on_reply, peer);
+}
+
 enum err redis_peer_tell(struct redis_peer *peer, const char *command)
 {
     struct str args[WORDS_MAX];
@@ -108,7 +113,7 @@ enum err redis_peer_tell(struct redis_peer *peer, const char *command)
     while (count < WORDS_MAX && str_split(&rest, ' ', &args[count])) {
         count++;
     }
-    return redis_link_send(peer->link, args, count, on_reply, peer);
+    return redis_peer_send(peer, args, count);
 }
 
 void redis_peer_ask(struct redis_peer *peer, const char *command)

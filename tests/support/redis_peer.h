@@ -43,5 +43,6 @@ void redis_peer_close(struct redis_peer *peer);
 void redis_peer_ask(struct redis_peer *peer, const char *command);
 /* Sends without waiting; the answer counts in peer->answers. */
 enum err redis_peer_tell(struct redis_peer *peer, const char *command);
+enum err redis_peer_send(struct redis_peer *peer, const struct str *args, size_t count);
 
 #endif
