@@ -10,6 +10,7 @@ struct loop {
     struct event *wake; /* the wheel's next tick, or a turn that must not wait */
     struct wheel wheel;
     uint64_t now_ms;
+    bool now_is_old; /* somebody has waited since now_ms was read */
     struct list tasks;
     struct list reaps;
     bool stopping;
@@ -88,6 +89,7 @@ static void run_tasks(struct loop *loop)
 static void refresh_now(struct loop *loop)
 {
     loop->now_ms = clock_monotonic_ms();
+    loop->now_is_old = false;
 }
 
 /* How long the turn may wait for descriptors; 0 for not at all. */
@@ -113,6 +115,7 @@ static enum err wait_for_events(struct loop *loop, uint64_t wait)
     } else {
         flags |= EVLOOP_NO_EXIT_ON_EMPTY;
     }
+    loop->now_is_old = wait > 0;
     return event_base_loop(loop->base, flags) < 0 ? ERR_IO : OK;
 }
 
@@ -127,6 +130,7 @@ static enum err turn(struct loop *loop, uint64_t max_wait_ms)
     wheel_advance(&loop->wheel, loop->now_ms);
     run_tasks(loop);
     free_reaped(loop);
+    loop->now_is_old = true; /* whoever lends us their thread may be away for long */
     return OK;
 }
 
@@ -155,9 +159,18 @@ struct event_base *loop_base(struct loop *loop)
     return loop->base;
 }
 
+/* The first callback after the wait reads the clock for all the others. */
+static uint64_t current_ms(struct loop *loop)
+{
+    if (loop->now_is_old) {
+        refresh_now(loop);
+    }
+    return loop->now_ms;
+}
+
 uint64_t loop_now(const struct loop *loop)
 {
-    return loop->now_ms;
+    return current_ms((struct loop *)loop);
 }
 
 void loop_task_init(struct loop_task *task, void (*run)(struct loop_task *task))
@@ -180,7 +193,7 @@ void loop_task_cancel(struct loop_task *task)
 
 void loop_timer_set(struct loop *loop, struct wheel_timer *timer, uint64_t delay_ms)
 {
-    wheel_set(&loop->wheel, timer, loop->now_ms + delay_ms);
+    wheel_set(&loop->wheel, timer, current_ms(loop) + delay_ms);
 }
 
 void loop_timer_cancel(struct loop *loop, struct wheel_timer *timer)

@@ -112,6 +112,30 @@ static void a_turn_without_work_waits_no_longer_than_told(void **state)
     assert_string_equal(story->text, "");
 }
 
+static void on_wait_over(evutil_socket_t fd, short what, void *context)
+{
+    struct story *story = context;
+    (void)fd;
+    (void)what;
+    if (loop_now(story->loop) >= clock_monotonic_ms() - 5) {
+        note(story, 'n');
+    }
+}
+
+static void callbacks_see_the_time_after_the_wait(void **state)
+{
+    struct story *story = *state;
+    struct event *event = event_new(loop_base(story->loop), -1, 0, on_wait_over, story);
+    assert_non_null(event);
+    struct timeval wait = {.tv_usec = 50 * 1000};
+    event_add(event, &wait);
+    while (!story->text[0] && event_pending(event, EV_TIMEOUT, NULL)) {
+        assert_int_equal(loop_turn(story->loop, 1000), OK);
+    }
+    assert_string_equal(story->text, "n");
+    event_free(event);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +144,7 @@ int main(void)
                                         begin, end),
         cmocka_unit_test_setup_teardown(a_cancelled_task_does_not_run, begin, end),
         cmocka_unit_test_setup_teardown(a_turn_without_work_waits_no_longer_than_told, begin, end),
+        cmocka_unit_test_setup_teardown(callbacks_see_the_time_after_the_wait, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
