@@ -70,7 +70,7 @@ static void on_reply(void *context, enum err err, const struct redisReply *reply
     describe(reply, peer->reply, sizeof peer->reply);
 }
 
-static const struct redis_link_ops ops = {on_up, on_down, on_push};
+const struct redis_link_ops redis_peer_ops = {on_up, on_down, on_push};
 
 struct redis_link_options redis_peer_options(const struct redis_server *server)
 {
@@ -90,7 +90,7 @@ void redis_peer_open(struct redis_peer *peer, const struct redis_link_options *o
 {
     *peer = (struct redis_peer){.loop = loop_new(), .options = *options};
     assert_non_null(peer->loop);
-    peer->link = redis_link_new(peer->loop, &peer->options, &ops, peer);
+    peer->link = redis_link_new(peer->loop, &peer->options, &redis_peer_ops, peer);
     assert_non_null(peer->link);
 }
 

@@ -24,6 +24,8 @@ struct redis_peer {
 
 /* Options with short times for a server on loopback. */
 struct redis_link_options redis_peer_options(const struct redis_server *server);
+/* What redis_peer_open gives to the link, whose owner is the peer. */
+extern const struct redis_link_ops redis_peer_ops;
 void redis_peer_open(struct redis_peer *peer, const struct redis_link_options *options);
 void redis_peer_close(struct redis_peer *peer);
 
