@@ -1,0 +1,142 @@
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "redis/link_private.h"
+#include "stream/tls.h"
+
+static void come_up(struct redis_link *link)
+{
+    link->phase = LINK_UP;
+    link->epoch++;
+    link_schedule_check(link);
+    link->ops->on_up(link->owner);
+}
+
+static void on_hello(void *context, enum err err, const redisReply *reply)
+{
+    struct redis_link *link = context;
+    if (err) {
+        return;
+    }
+    struct redis_hello_command command;
+    do {
+        redis_hello_command(link->hello, link->options, &command);
+        link->hello++;
+    } while (command.count == 0);
+    err = redis_hello_judge(link->hello - 1, reply, link->why, sizeof link->why);
+    if (err) {
+        link_go_down(link, err);
+    } else if (link->hello == REDIS_HELLO_STEPS) {
+        come_up(link);
+    }
+}
+
+static void say_hello(struct redis_link *link)
+{
+    link->phase = LINK_HELLO;
+    link->hello = 0;
+    for (enum redis_hello_step step = 0; step < REDIS_HELLO_STEPS; step++) {
+        struct redis_hello_command command;
+        redis_hello_command(step, link->options, &command);
+        if (command.count == 0) {
+            continue;
+        }
+        enum err err = link_enqueue(link, command.args, command.count, on_hello, link, true);
+        if (err) {
+            link_fail(link, err, err_name(err));
+            return;
+        }
+    }
+}
+
+void link_go_on_with_handshake(struct redis_link *link)
+{
+    enum err err = stream_handshake(&link->stream);
+    if (err == ERR_AGAIN) {
+        link_watch_writable(link);
+    } else if (err == ERR_IO) {
+        link_fail_stream(link, err);
+    } else if (err) {
+        link_fail_tls(link, err);
+    } else {
+        say_hello(link);
+    }
+}
+
+static enum err open_tls(struct redis_link *link, int fd, struct buf *complaint)
+{
+    const struct redis_link_options *options = link->options;
+    struct tls_options files = {options->tls_ca, options->tls_cert, options->tls_key, false};
+    struct tls_context *context = NULL;
+    /* Made anew for each connection, so that renewed certificates are read. */
+    enum err err = tls_context_new(&files, &context, complaint);
+    if (err) {
+        close(fd);
+        return err;
+    }
+    const char *name = options->tls_server_name ? options->tls_server_name : options->host;
+    err = stream_init_tls_client(&link->stream, fd, context, name);
+    tls_context_unref(context);
+    return err;
+}
+
+static bool open_stream(struct redis_link *link, int fd)
+{
+    if (!link->options->tls) {
+        stream_init_plain(&link->stream, fd);
+        return true;
+    }
+    struct buf complaint;
+    buf_init(&complaint, LINK_WHY_MAX - 1);
+    enum err err = open_tls(link, fd, &complaint);
+    if (err) {
+        snprintf(link->why, sizeof link->why, STR_FMT, STR_ARG(buf_str(&complaint)));
+        link_fail(link, err, complaint.len > 0 ? link->why : "TLS: cannot start");
+    }
+    buf_fini(&complaint);
+    return !err;
+}
+
+static void on_dialed(void *context, int fd, const char *why)
+{
+    struct redis_link *link = context;
+    if (fd < 0) {
+        snprintf(link->why, sizeof link->why, "connect to %.120s:%u: %.100s", link->options->host,
+                 (unsigned)link->options->port, why);
+        link_go_down(link, ERR_IO);
+        return;
+    }
+    if (!open_stream(link, fd)) {
+        return;
+    }
+    link->phase = LINK_HANDSHAKE;
+    if (link_io_start(link)) {
+        link_fail(link, ERR_NOMEM, "no memory to watch the socket");
+        return;
+    }
+    link_go_on_with_handshake(link);
+}
+
+void link_attempt(struct redis_link *link)
+{
+    link->phase = LINK_DIALING;
+    link->full = link->pushes = link->awaiting = false;
+    link->heard_ms = loop_now(link->loop);
+    redis_replies_fini(&link->replies);
+    redis_outbox_init(&link->outbox);
+    enum err err = redis_replies_init(&link->replies);
+    if (err) {
+        link_fail(link, err, err_name(err));
+        return;
+    }
+    loop_timer_set(link->loop, &link->timer, link->options->connect_timeout_ms);
+    redis_dial_start(&link->dial, link->options->host, link->options->port,
+                     link->options->connect_timeout_ms);
+}
+
+void link_open_init(struct redis_link *link)
+{
+    redis_dial_init(&link->dial, link->loop, on_dialed, link);
+}
