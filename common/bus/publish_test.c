@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "bus/envelope.h"
+#include "failing_alloc.h"
 #include "redis_peer.h"
 #include "util/clock.h"
 
@@ -410,6 +411,28 @@ static void test_freed_with_calls_in_flight(void **state)
     assert_int_equal(own->done, 3);
 }
 
+static void publish_or_nothing(void *context)
+{
+    struct stage *own = context;
+    own->done = 0;
+    enum err err = send(own, "market:1", "user:x", STR("x"), "");
+    if (err) {
+        assert_int_equal(err, ERR_NOMEM);
+        return;
+    }
+    PUMP_UNTIL(own->peer.loop, own->done == 1);
+    assert_int_equal(own->outcomes[0].err, OK);
+}
+
+static void test_each_allocation_may_fail(void **state)
+{
+    struct stage *own = *state;
+    failing_alloc_each(publish_or_nothing, own);
+    own->options.keys.partitions = 8; /* two calls */
+    failing_alloc_each(publish_or_nothing, own);
+    assert_true(publish_id(own, "market:1", "x") > 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -430,6 +453,7 @@ int main(void)
         TEST(test_rooms_of_several_partitions),
         TEST(test_refusals_of_redis),
         TEST(test_freed_with_calls_in_flight),
+        TEST(test_each_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "failing_alloc.h"
 #include "redis_peer.h"
 #include "util/clock.h"
 
@@ -318,6 +319,31 @@ static void test_messages_of_one_channel_stay_in_order(void **state)
     assert_int_equal(own->last_id_during, 999);
 }
 
+static void subscribe_somehow(void *context)
+{
+    struct stage *own = context;
+    for (unsigned i = 0; i < 3; i++) {
+        enum err err = bus_subscriber_want(own->subscriber, &own->channels[i]);
+        if (err) {
+            assert_int_equal(err, ERR_NOMEM);
+            assert_int_equal(own->channels[i].state, BUS_CHANNEL_IDLE);
+            continue;
+        }
+        PUMP_UNTIL(own->peer.loop, own->channels[i].state == BUS_CHANNEL_LIVE);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        bus_subscriber_drop(own->subscriber, &own->channels[i]);
+    }
+}
+
+static void test_each_allocation_may_fail(void **state)
+{
+    struct stage *own = *state;
+    failing_alloc_each(subscribe_somehow, own);
+    want_live(own, 0, 3);
+    assert_int_equal(publish(own, 2, "0 0 e market:2", STR("x")), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -334,6 +360,7 @@ int main(void)
         TEST(test_many_rooms_survive_a_restart_of_redis),
         TEST(test_batches_are_paced_by_confirmations),
         TEST(test_messages_of_one_channel_stay_in_order),
+        TEST(test_each_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,13 +27,6 @@ void link_watch_writable(struct redis_link *link)
     }
 }
 
-static void flush(struct redis_link *link);
-
-static void on_flush(struct loop_task *task)
-{
-    flush(container_of(task, struct redis_link, flush));
-}
-
 /* Queues in any phase that has a stream. Reserve first: a command is never without its waiter. */
 enum err link_enqueue(struct redis_link *link, const struct str *args, size_t count,
                       redis_reply_fn reply, void *context, bool answered)
@@ -152,6 +145,11 @@ static void flush(struct redis_link *link)
     }
 }
 
+static void on_flush(struct loop_task *task)
+{
+    flush(container_of(task, struct redis_link, flush));
+}
+
 static void on_read_more(struct loop_task *task)
 {
     link_read_all(container_of(task, struct redis_link, read_more));
@@ -169,9 +167,9 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
         return;
     }
     link_read_all(link);
-    if (link->phase == LINK_UP && redis_outbox_len(&link->outbox) > 0) {
-        loop_defer(link->loop,
-                   &link->flush); /* TLS may have waited for these bytes in order to write */
+    /* TLS may have waited for these bytes in order to write. */
+    if (open_for_replies(link) && redis_outbox_len(&link->outbox) > 0) {
+        loop_defer(link->loop, &link->flush);
     }
 }
 
