@@ -195,6 +195,19 @@ struct scene {
     const char *host;
 };
 
+/* A reply for which there was no memory costs the connection: then the command is CLOSED. */
+static void ask_once(struct redis_peer *peer)
+{
+    PUMP_UNTIL(peer->loop, redis_link_state(peer->link) == REDIS_LINK_UP);
+    unsigned before = peer->answers + peer->closed;
+    enum err err = redis_peer_tell(peer, "PING");
+    if (err) {
+        assert_int_equal(err, ERR_NOMEM);
+        return;
+    }
+    PUMP_UNTIL(peer->loop, peer->answers + peer->closed > before);
+}
+
 /* Whatever fails is told, and the link works as soon as there is memory again. */
 static void connect_and_ask(void *context)
 {
@@ -209,13 +222,9 @@ static void connect_and_ask(void *context)
     }
     peer.link = redis_link_new(peer.loop, &peer.options, &redis_peer_ops, &peer);
     if (peer.link) {
-        PUMP_UNTIL(peer.loop, peer.ups > 0 && redis_link_state(peer.link) == REDIS_LINK_UP);
-        enum err err = redis_peer_tell(&peer, "PING");
-        if (err) {
-            assert_int_equal(err, ERR_NOMEM);
-            assert_int_equal(redis_peer_tell(&peer, "PING"), OK);
+        while (peer.answers == 0) {
+            ask_once(&peer);
         }
-        PUMP_UNTIL(peer.loop, peer.answers == 1);
         assert_int_equal(redis_link_pending(peer.link), 0);
     }
     redis_peer_close(&peer);
