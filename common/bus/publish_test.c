@@ -411,6 +411,44 @@ static void test_freed_with_calls_in_flight(void **state)
     assert_int_equal(own->done, 3);
 }
 
+/* The rights that docs/protocol.md says are enough, in a Redis where nothing else is allowed. */
+static void test_documented_rights_are_enough(void **state)
+{
+    struct stage *own = *state;
+    ask(own, "ACL SETUSER pub on >p ~guesslyfe:* resetchannels &guesslyfe:* -@all +eval +evalsha "
+             "+get");
+    ask(own, "ACL SETUSER pub +set +time +lindex +rpush +ltrim +expire +publish +ping +select "
+             "+client|setname +role");
+    ask(own, "ACL SETUSER gate on >g resetchannels &guesslyfe:* -@all +subscribe +unsubscribe "
+             "+ping +select +role");
+    struct redis_peer gate, pub;
+    struct redis_link_options options = own->redis;
+    options.user = "gate";
+    options.password = "g";
+    redis_peer_open(&gate, &options);
+    PUMP_UNTIL(gate.loop, gate.ups == 1);
+    assert_int_equal(redis_peer_tell(&gate, "SUBSCRIBE guesslyfe:{0}:room:market:1"), OK);
+    PUMP_UNTIL(gate.loop, gate.pushes == 1);
+    options.user = "pub";
+    options.password = "p";
+    redis_peer_open(&pub, &options);
+    PUMP_UNTIL(pub.loop, pub.ups == 1);
+    struct bus_publisher *publisher = bus_publisher_new(pub.link, &own->options);
+    struct room_name rooms[] = {room("market:1")};
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(
+            bus_publish(publisher, STR("e"), rooms, 1, STR("x"), STR("key"), on_done, own), OK);
+        PUMP_UNTIL(pub.loop, own->done == i + 1);
+        assert_string_equal(own->outcomes[i].refusal, "");
+        assert_int_equal(own->outcomes[i].err, OK);
+    }
+    assert_int_equal(own->outcomes[0].published.receivers, 1);
+    PUMP_UNTIL(gate.loop, gate.pushes == 2);
+    bus_publisher_free(publisher);
+    redis_peer_close(&pub);
+    redis_peer_close(&gate);
+}
+
 /* Told to the caller, or by the callback where it hit the answer. */
 static void publish_or_nothing(void *context)
 {
@@ -456,6 +494,7 @@ int main(void)
         TEST(test_rooms_of_several_partitions),
         TEST(test_refusals_of_redis),
         TEST(test_freed_with_calls_in_flight),
+        TEST(test_documented_rights_are_enough),
         TEST(test_each_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
