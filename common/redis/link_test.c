@@ -472,6 +472,23 @@ static void test_retry_now_and_backoff(void **state)
     redis_server_stop(&own);
 }
 
+/* Waits of 20, 40, 80, 80, 80 ms, of which jitter takes no more than half. */
+static void test_attempts_are_spaced(void **state)
+{
+    (void)state;
+    struct redis_peer peer;
+    struct redis_link_options options = redis_peer_options(&server);
+    options.port = 1;
+    options.backoff_min_ms = 20;
+    options.backoff_max_ms = 80;
+    redis_peer_open(&peer, &options);
+    PUMP_UNTIL(peer.loop, peer.downs == 1);
+    uint64_t start = clock_monotonic_ms();
+    PUMP_UNTIL(peer.loop, peer.downs == 6);
+    assert_true(clock_monotonic_ms() - start >= 145);
+    redis_peer_close(&peer);
+}
+
 /* --- TLS --- */
 
 static void test_tls(void **state)
@@ -581,6 +598,7 @@ int main(void)
         cmocka_unit_test(test_freed_from_an_answer),
         cmocka_unit_test(test_freed_from_on_down),
         cmocka_unit_test(test_retry_now_and_backoff),
+        cmocka_unit_test(test_attempts_are_spaced),
         cmocka_unit_test(test_tls),
         cmocka_unit_test(test_tls_moves_large_values),
     };

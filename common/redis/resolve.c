@@ -48,7 +48,7 @@ static void unref(struct redis_resolve *resolve)
 static void *work(void *context)
 {
     struct redis_resolve *resolve = context;
-    resolve->code = look_up(resolve->host, resolve->port, AI_ADDRCONFIG, &resolve->addresses);
+    resolve->code = look_up(resolve->host, resolve->port, 0, &resolve->addresses);
     eventfd_write(resolve->done, 1);
     unref(resolve);
     return NULL;
