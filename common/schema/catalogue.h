@@ -25,7 +25,7 @@ enum catalogue_type {
     CATALOGUE_STRING,    /* any text */
     CATALOGUE_ID,        /* text that can name a room: see schema/room.h */
     CATALOGUE_WEI,       /* decimal digits in a string, at most 78 (256 bits) */
-    CATALOGUE_TIMESTAMP, /* ISO 8601 date and time with zone, in a string */
+    CATALOGUE_TIMESTAMP, /* date and time as in schema/iso8601.h, in a string */
     CATALOGUE_INTEGER,   /* between min and max */
     CATALOGUE_BOOLEAN,
     CATALOGUE_ENUM,    /* one of `choices`, in a string */
@@ -55,6 +55,7 @@ struct catalogue_event {
     size_t field_count;
     const struct catalogue_room *rooms; /* in the order of delivery */
     size_t room_count;
+    const char *example; /* its data object, as JSON text with every field */
 };
 
 /* All events; the count by out-parameter. */

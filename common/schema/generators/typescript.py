@@ -1,0 +1,105 @@
+"""docs/typescript/guesslyfe-events.d.ts"""
+
+HEAD = """// Types of the events, for socket.io-client. Generated from common/schema/events; change them there.
+//
+//     import { io, Socket } from "socket.io-client";
+//     import type { ClientToServerEvents, ServerToClientEvents } from "./guesslyfe-events";
+//     const socket: Socket<ServerToClientEvents, ClientToServerEvents> = io(url, { auth: { token } });
+
+/** An amount in wei: decimal digits. */
+export type Wei = string;
+/** ISO 8601 date and time. */
+export type Timestamp = string;
+"""
+
+ENVELOPE = """
+/** What a listener gets. */
+export interface GuesslyfeEvent<Name extends keyof EventData> {
+  type: Name;
+  /** When the event was published. */
+  timestamp: Timestamp;
+  data: EventData[Name];
+}
+
+/** The first event after a good token: the client is in these rooms. */
+export interface Connected {
+  message: string;
+  userId: string;
+  rooms: string[];
+}
+
+/** Sent before the server disconnects: no token, or a bad one. */
+export interface AuthenticationError {
+  message: string;
+}
+
+export interface RoomRequest {
+  room: "market" | "creator" | "user" | "global";
+  id: string;
+}
+
+export interface RoomResponse {
+  success: boolean;
+  /** The room's name, such as "market:1". */
+  room: string;
+  message: string;
+}
+
+export interface Pong {
+  pong: true;
+  /** Milliseconds since 1970. */
+  timestamp: number;
+}
+
+"""
+
+CLIENT_EVENTS = """
+export interface ClientToServerEvents {
+  subscribe: (request: RoomRequest, ack?: (response: RoomResponse) => void) => void;
+  unsubscribe: (request: RoomRequest, ack?: (response: RoomResponse) => void) => void;
+  getRooms: (ack: (rooms: string[]) => void) => void;
+  ping: (ack: (pong: Pong) => void) => void;
+}
+"""
+
+TYPES = {
+    "wei": "Wei",
+    "timestamp": "Timestamp",
+    "integer": "number",
+    "boolean": "boolean",
+    "strings": "string[]",
+    "object": "Record<string, unknown>",
+}
+
+
+def type_of(field):
+    if field.choices:
+        return " | ".join(f'"{choice}"' for choice in field.choices)
+    if field.type == "integer" and field.max - field.min == 1:
+        return f"{field.min} | {field.max}"
+    return TYPES.get(field.type, "string")
+
+
+def interface(event):
+    lines = [f"\n/** {event.help}. */", f"export interface {event.pascal}Event {{"]
+    for field in event.fields:
+        mark = "" if field.required else "?"
+        lines += [f"  /** {field.help}. */", f"  {field.name}{mark}: {type_of(field)};"]
+    return "\n".join(lines + ["}"]) + "\n"
+
+
+def generate(events):
+    data = "".join(f'  "{event.name}": {event.pascal}Event;\n' for event in events)
+    listeners = "".join(f'  "{e.name}": (event: GuesslyfeEvent<"{e.name}">) => void;\n' for e in events)
+    return (
+        HEAD
+        + "".join(interface(event) for event in events)
+        + f"\nexport interface EventData {{\n{data}}}\n"
+        + ENVELOPE
+        + "export interface ServerToClientEvents {\n"
+        + "  connected: (welcome: Connected) => void;\n"
+        + "  error: (error: AuthenticationError) => void;\n"
+        + listeners
+        + "}\n"
+        + CLIENT_EVENTS
+    )
