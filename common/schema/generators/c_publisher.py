@@ -94,7 +94,7 @@ def source(events):
         lines.append(f"static const size_t {event.snake}_offsets[] = {{\n    {offsets},\n}};\n")
         lines.append(
             f"{prototype(event)}\n{{\n"
-            f'    return glyfe_publish_typed(publisher, "{event.name}", {event.snake}_offsets, event,\n'
+            f'    return typed_publish(publisher, "{event.name}", {event.snake}_offsets, event,\n'
             f"                               idempotency_key, ret_result);\n}}\n"
         )
     return "\n".join(lines)

@@ -1,0 +1,364 @@
+#include "publisher/courier.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loop/loop.h"
+#include "util/list.h"
+
+enum {
+    TURN_MAX_MS = 1000,
+    WHY_MAX = 320,
+    BATCH = 64, /* waiting parcels that courier_wake sends off together */
+};
+
+enum parcel_state {
+    PARCEL_WAITING, /* in courier->waiting */
+    PARCEL_SENT,    /* in courier->sent; the bus holds it */
+    PARCEL_DROPPED, /* its owner was told; the bus still holds it */
+};
+
+struct parcel {
+    struct list node;
+    struct courier *courier;
+    uint64_t number; /* in the order of taking */
+    enum parcel_state state;
+    bool risked; /* was sent on a connection that broke: it may be stored */
+    struct wheel_timer timer;
+    struct catalogue_message message;
+    struct buf payload;
+    char *key;
+    glyfe_done_fn done;
+    void *context;
+};
+
+struct courier {
+    struct loop *loop;
+    struct redis_link *link;
+    struct bus_publisher *bus;
+    struct list waiting, sent; /* by number */
+    size_t count;              /* in waiting and sent */
+    size_t waiting_count;
+    uint64_t next_number;
+    bool was_up;       /* a connection stood once: its loss is no wrong address */
+    bool draining;     /* nothing is sent any more */
+    char why[WHY_MAX]; /* the link is not up */
+};
+
+/* --- The end of a parcel --- */
+
+static void parcel_free(struct parcel *parcel)
+{
+    loop_timer_cancel(parcel->courier->loop, &parcel->timer);
+    list_remove(&parcel->node);
+    buf_fini(&parcel->payload);
+    free(parcel->key);
+    free(parcel);
+}
+
+static void describe(const struct parcel *parcel, const struct bus_published *published,
+                     struct glyfe_result *result)
+{
+    *result = (struct glyfe_result){
+        .id = published->id,
+        .receivers = published->receivers,
+        .duplicate = published->duplicate,
+    };
+    size_t len = 0;
+    for (size_t i = 0; i < parcel->message.room_count; i++) {
+        len += (size_t)snprintf(result->rooms + len, sizeof result->rooms - len, "%s%s",
+                                i > 0 ? "," : "", parcel->message.rooms[i].text);
+    }
+}
+
+/* Tells the owner. The parcel lives on where the bus holds it. */
+static void finish(struct parcel *parcel, enum glyfe_error error,
+                   const struct bus_published *published, const char *message)
+{
+    glyfe_done_fn done = parcel->done;
+    void *context = parcel->context;
+    struct glyfe_result result;
+    if (published) {
+        describe(parcel, published, &result);
+    }
+    parcel->courier->count--;
+    if (parcel->state == PARCEL_SENT) {
+        parcel->state = PARCEL_DROPPED;
+        list_remove(&parcel->node);
+        loop_timer_cancel(parcel->courier->loop, &parcel->timer);
+    } else {
+        parcel->courier->waiting_count--;
+        parcel_free(parcel);
+    }
+    if (done) {
+        done(context, error, published ? &result : NULL, message);
+    }
+}
+
+static void finish_unknown(struct parcel *parcel, const char *what)
+{
+    char message[WHY_MAX];
+    snprintf(message, sizeof message,
+             "%s; the event may be written or not: repeat it with %s idempotency key", what,
+             parcel->key ? "the same" : "an");
+    finish(parcel, GLYFE_ERROR_UNKNOWN, NULL, message);
+}
+
+static void finish_unsent(struct parcel *parcel, enum glyfe_error error)
+{
+    struct courier *courier = parcel->courier;
+    char message[WHY_MAX + 64];
+    if (parcel->risked) {
+        finish_unknown(parcel, "the connection to Redis broke");
+        return;
+    }
+    const char *why = courier->why[0] ? courier->why : "no answer in time";
+    snprintf(message, sizeof message, "%s: %s; nothing was written",
+             error == GLYFE_ERROR_REFUSED ? "Redis refused us" : "Redis cannot be reached", why);
+    finish(parcel, error, NULL, message);
+}
+
+static void on_timer(struct wheel_timer *timer)
+{
+    struct parcel *parcel = container_of(timer, struct parcel, timer);
+    if (parcel->state == PARCEL_SENT) {
+        finish_unknown(parcel, "Redis did not answer in time");
+    } else {
+        finish_unsent(parcel, GLYFE_ERROR_UNREACHABLE);
+    }
+}
+
+/* --- Sending --- */
+
+/* Back to its old place among the waiting, which are few or younger. */
+static void put_back(struct parcel *parcel)
+{
+    struct courier *courier = parcel->courier;
+    struct list *place = courier->waiting.next;
+    while (place != &courier->waiting &&
+           list_entry(place, struct parcel, node)->number < parcel->number) {
+        place = place->next;
+    }
+    list_remove(&parcel->node);
+    list_push_back(place, &parcel->node);
+    courier->waiting_count++;
+    parcel->state = PARCEL_WAITING;
+    parcel->risked = true;
+}
+
+static void on_lost(struct parcel *parcel)
+{
+    if (parcel->key && !parcel->courier->draining) {
+        put_back(parcel);
+    } else {
+        finish_unknown(parcel, "the connection to Redis broke before it answered");
+    }
+}
+
+static void tell_answer(struct parcel *parcel, enum err err, const struct bus_published *published,
+                        struct str refusal)
+{
+    char message[WHY_MAX];
+    switch (err) {
+    case OK:
+        finish(parcel, GLYFE_OK, published, "");
+        break;
+    case ERR_DENIED:
+        snprintf(message, sizeof message, "Redis refused the event: " STR_FMT, STR_ARG(refusal));
+        finish(parcel, GLYFE_ERROR_REFUSED, NULL, message);
+        break;
+    default:
+        on_lost(parcel);
+        break;
+    }
+}
+
+static void on_published(void *context, enum err err, const struct bus_published *published,
+                         struct str refusal)
+{
+    struct parcel *parcel = context;
+    if (parcel->state == PARCEL_SENT) {
+        tell_answer(parcel, err, published, refusal);
+        if (parcel->state == PARCEL_WAITING) {
+            return;
+        }
+    }
+    parcel_free(parcel);
+}
+
+/* False when no more can be sent now. */
+static bool send_one(struct parcel *parcel)
+{
+    struct courier *courier = parcel->courier;
+    struct str event = str_from(parcel->message.event->name);
+    enum err err = bus_publish(courier->bus, event, parcel->message.rooms,
+                               (unsigned)parcel->message.room_count, buf_str(&parcel->payload),
+                               str_from(parcel->key), on_published, parcel);
+    if (err == OK) {
+        list_remove(&parcel->node);
+        list_push_back(&courier->sent, &parcel->node);
+        courier->waiting_count--;
+        parcel->state = PARCEL_SENT;
+        return true;
+    }
+    if (err == ERR_NOMEM) {
+        finish(parcel, GLYFE_ERROR_NO_MEMORY, NULL, "no memory");
+        return true;
+    }
+    if (err == ERR_LIMIT && list_empty(&courier->sent)) {
+        finish(parcel, GLYFE_ERROR_INVALID, NULL, "the event is too large");
+        return true;
+    }
+    return false;
+}
+
+static void send_waiting(struct courier *courier)
+{
+    while (!list_empty(&courier->waiting) && redis_link_state(courier->link) == REDIS_LINK_UP) {
+        if (!send_one(list_entry(courier->waiting.next, struct parcel, node))) {
+            return;
+        }
+    }
+}
+
+/* --- The connection --- */
+
+static void on_up(void *owner)
+{
+    struct courier *courier = owner;
+    courier->was_up = true;
+    courier->why[0] = '\0';
+}
+
+/*
+ * Before the first connection a failed attempt means a wrong address or password, so that waiting
+ * on is no use. Later it means a restart or failover, which may be over before the events' time is.
+ */
+static void on_down(void *owner, enum err err, const char *why)
+{
+    struct courier *courier = owner;
+    snprintf(courier->why, sizeof courier->why, "%s", why);
+    if (courier->was_up && err != ERR_DENIED) {
+        return;
+    }
+    enum glyfe_error error = err == ERR_DENIED ? GLYFE_ERROR_REFUSED : GLYFE_ERROR_UNREACHABLE;
+    LIST_FOR_EACH (node, following, &courier->waiting) {
+        finish_unsent(list_entry(node, struct parcel, node), error);
+    }
+}
+
+/* --- The courier --- */
+
+struct courier *courier_new(const struct redis_link_options *redis,
+                            const struct bus_publish_options *bus)
+{
+    static const struct redis_link_ops ops = {.on_up = on_up, .on_down = on_down};
+    struct courier *courier = calloc(1, sizeof *courier);
+    if (!courier) {
+        return NULL;
+    }
+    list_init(&courier->waiting);
+    list_init(&courier->sent);
+    courier->loop = loop_new();
+    courier->link = courier->loop ? redis_link_new(courier->loop, redis, &ops, courier) : NULL;
+    courier->bus = courier->link ? bus_publisher_new(courier->link, bus) : NULL;
+    if (!courier->bus) {
+        courier_free(courier);
+        return NULL;
+    }
+    return courier;
+}
+
+/* The bus lets go of its parcels when the link ends, and must live until then. */
+void courier_free(struct courier *courier)
+{
+    if (!courier) {
+        return;
+    }
+    courier->draining = true;
+    LIST_FOR_EACH (node, following, &courier->waiting) {
+        finish_unsent(list_entry(node, struct parcel, node), GLYFE_ERROR_UNREACHABLE);
+    }
+    redis_link_free(courier->link);
+    bus_publisher_free(courier->bus);
+    loop_free(courier->loop);
+    free(courier);
+}
+
+static void end_all(struct courier *courier)
+{
+    courier->draining = true;
+    LIST_FOR_EACH (node, following, &courier->waiting) {
+        finish_unsent(list_entry(node, struct parcel, node), GLYFE_ERROR_INTERNAL);
+    }
+    LIST_FOR_EACH (sent, after, &courier->sent) {
+        finish_unknown(list_entry(sent, struct parcel, node), "the event loop failed");
+    }
+}
+
+/*
+ * After a rest the first turn sees the time and hears of the old connection's end, the second acts
+ * on it: so that no event is sent on a connection that is known to be dead.
+ */
+enum err courier_wake(struct courier *courier)
+{
+    bool rested = courier->count == 0;
+    if (courier->waiting_count >= BATCH) {
+        send_waiting(courier);
+    }
+    enum err err = loop_turn(courier->loop, 0);
+    if (!err && rested) {
+        err = loop_turn(courier->loop, 0);
+    }
+    if (!err && rested && redis_link_state(courier->link) == REDIS_LINK_DOWN) {
+        redis_link_retry_now(courier->link);
+    }
+    if (err) {
+        end_all(courier);
+    }
+    return err;
+}
+
+enum err courier_take(struct courier *courier, struct parcel_contents *contents)
+{
+    struct parcel *parcel = calloc(1, sizeof *parcel);
+    char *key = contents->key ? str_dup(str_from(contents->key)) : NULL;
+    if (!parcel || (contents->key && !key)) {
+        free(parcel);
+        free(key);
+        return ERR_NOMEM;
+    }
+    *parcel = (struct parcel){
+        .courier = courier,
+        .number = courier->next_number++,
+        .message = contents->message,
+        .payload = contents->payload,
+        .key = key,
+        .done = contents->done,
+        .context = contents->context,
+    };
+    buf_init(&contents->payload, 0);
+    list_init(&parcel->node);
+    list_push_back(&courier->waiting, &parcel->node);
+    courier->count++;
+    courier->waiting_count++;
+    wheel_timer_init(&parcel->timer, on_timer);
+    loop_timer_set(courier->loop, &parcel->timer, contents->timeout_ms);
+    return OK;
+}
+
+enum err courier_turn(struct courier *courier)
+{
+    send_waiting(courier);
+    enum err err = loop_turn(courier->loop, TURN_MAX_MS);
+    if (err) {
+        end_all(courier);
+    }
+    return err;
+}
+
+size_t courier_count(const struct courier *courier)
+{
+    return courier->count;
+}
