@@ -1,0 +1,219 @@
+#include "publisher/cli/arguments.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "publisher/settings.h"
+#include "util/str.h"
+
+/* A flag of the program itself: a bool, or a string where it takes a value. */
+struct own_flag {
+    const char *name;
+    bool takes_value;
+    size_t offset;
+};
+
+static const struct own_flag own_flags[] = {
+    {"help", false, offsetof(struct arguments, help)},
+    {"version", false, offsetof(struct arguments, version)},
+    {"check-config", false, offsetof(struct arguments, check_config)},
+    {"dry-run", false, offsetof(struct arguments, dry_run)},
+    {"json", false, offsetof(struct arguments, json)},
+    {"bulk", false, offsetof(struct arguments, bulk)},
+    {"lines", false, offsetof(struct arguments, bulk)},
+    {"data", true, offsetof(struct arguments, data)},
+    {"idempotency-key", true, offsetof(struct arguments, key)},
+    {"timeout", true, offsetof(struct arguments, timeout)},
+};
+
+/* Where the parser is. */
+struct scan {
+    int argc, at;
+    char **argv;
+    struct arguments *arguments;
+    struct buf *complaint;
+};
+
+static const struct own_flag *find_own(struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(own_flags); i++) {
+        if (str_eq(name, str_from(own_flags[i].name))) {
+            return &own_flags[i];
+        }
+    }
+    return NULL;
+}
+
+/* "redis-host" is REDIS_HOST. */
+static bool names_setting(struct str flag, const char *env)
+{
+    if (strlen(env) != flag.len) {
+        return false;
+    }
+    for (size_t i = 0; i < flag.len; i++) {
+        char c = flag.ptr[i];
+        if (env[i] != (c == '-' ? '_' : c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : '\0')) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static const struct config_option *find_setting(struct str flag)
+{
+    struct config_table table = publisher_settings_table();
+    for (size_t i = 0; i < table.count; i++) {
+        if (names_setting(flag, table.options[i].env)) {
+            return &table.options[i];
+        }
+    }
+    return NULL;
+}
+
+/* The value behind "=", or else the next argument; NULL where there is none. */
+static const char *take_value(struct scan *s, struct str flag, size_t name_len)
+{
+    if (name_len < flag.len) {
+        return flag.ptr + name_len + 1;
+    }
+    return s->at < s->argc ? s->argv[s->at++] : NULL;
+}
+
+static enum err complain_flag(struct scan *s, struct str name, const char *what)
+{
+    enum err err = buf_printf(s->complaint, "--" STR_FMT " %s", STR_ARG(name), what);
+    return err ? err : ERR_INVALID;
+}
+
+static enum err set_own(struct scan *s, const struct own_flag *own, struct str flag,
+                        size_t name_len)
+{
+    char *place = (char *)s->arguments + own->offset;
+    if (!own->takes_value) {
+        if (name_len < flag.len) {
+            return complain_flag(s, str_from(own->name), "takes no value");
+        }
+        *(bool *)place = true;
+        return OK;
+    }
+    const char *value = take_value(s, flag, name_len);
+    if (!value) {
+        return complain_flag(s, str_from(own->name), "needs a value");
+    }
+    *(const char **)(void *)place = value;
+    return OK;
+}
+
+static enum err add_setting(struct arguments *arguments, const char *env, const char *value)
+{
+    size_t size = strlen(env) + strlen(value) + 2;
+    size_t count = arguments->setting_count;
+    char **settings = realloc(arguments->settings, (count + 2) * sizeof *settings);
+    if (!settings) {
+        return ERR_NOMEM;
+    }
+    arguments->settings = settings;
+    settings[count + 1] = NULL;
+    settings[count] = malloc(size);
+    if (!settings[count]) {
+        return ERR_NOMEM;
+    }
+    stpcpy(stpcpy(stpcpy(settings[count], env), "="), value);
+    arguments->setting_count++;
+    return OK;
+}
+
+static enum err set_setting(struct scan *s, const struct config_option *option, struct str flag,
+                            size_t name_len)
+{
+    bool alone = option->type == CONFIG_BOOL && name_len == flag.len;
+    const char *value = alone ? "true" : take_value(s, flag, name_len);
+    if (!value) {
+        return complain_flag(s, flag, "needs a value");
+    }
+    return add_setting(s->arguments, option->env, value);
+}
+
+static enum err set_field(struct scan *s, struct str flag, size_t name_len)
+{
+    struct arguments *arguments = s->arguments;
+    const char *value = take_value(s, flag, name_len);
+    if (!value) {
+        return complain_flag(s, flag, "is unknown, or a field that needs a value");
+    }
+    size_t count = arguments->field_count;
+    struct field_flag *fields = realloc(arguments->fields, (count + 1) * sizeof *fields);
+    if (!fields) {
+        return ERR_NOMEM;
+    }
+    fields[count] = (struct field_flag){flag.ptr, name_len, value};
+    arguments->fields = fields;
+    arguments->field_count++;
+    return OK;
+}
+
+static enum err take_flag(struct scan *s)
+{
+    struct str flag = str_from(s->argv[s->at++] + 2);
+    size_t name_len = str_find(flag, '=');
+    struct str name = str_range(flag.ptr, name_len);
+    const struct own_flag *own = find_own(name);
+    if (own) {
+        return set_own(s, own, flag, name_len);
+    }
+    const struct config_option *option = find_setting(name);
+    return option ? set_setting(s, option, flag, name_len) : set_field(s, flag, name_len);
+}
+
+static enum err take_operand(struct scan *s)
+{
+    const char *operand = s->argv[s->at++];
+    for (size_t i = 0; i < OPERANDS_MAX; i++) {
+        if (!s->arguments->operands[i]) {
+            s->arguments->operands[i] = operand;
+            return OK;
+        }
+    }
+    enum err err = buf_printf(s->complaint, "\"%.64s\" is one argument too many", operand);
+    return err ? err : ERR_INVALID;
+}
+
+/* --timeout is short for --publish-timeout. */
+static enum err finish(struct scan *s)
+{
+    struct arguments *arguments = s->arguments;
+    enum err err =
+        arguments->timeout ? add_setting(arguments, "PUBLISH_TIMEOUT", arguments->timeout) : OK;
+    return err;
+}
+
+enum err arguments_parse(int argc, char **argv, struct arguments *arguments, struct buf *complaint)
+{
+    *arguments = (struct arguments){0};
+    struct scan s = {argc, 1, argv, arguments, complaint};
+    bool flags = true;
+    enum err err = OK;
+    while (s.at < argc && !err) {
+        const char *arg = argv[s.at];
+        if (flags && strcmp(arg, "--") == 0) {
+            flags = false;
+            s.at++;
+        } else if (flags && strcmp(arg, "-h") == 0) {
+            arguments->help = true;
+            s.at++;
+        } else {
+            err = flags && strncmp(arg, "--", 2) == 0 ? take_flag(&s) : take_operand(&s);
+        }
+    }
+    return err ? err : finish(&s);
+}
+
+void arguments_fini(struct arguments *arguments)
+{
+    for (size_t i = 0; i < arguments->setting_count; i++) {
+        free(arguments->settings[i]);
+    }
+    free(arguments->settings);
+    free(arguments->fields);
+    *arguments = (struct arguments){0};
+}

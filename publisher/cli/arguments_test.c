@@ -1,0 +1,138 @@
+#include "publisher/cli/arguments.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "failing_alloc.h"
+#include "util/attr.h"
+
+#define PARSE(arguments, complaint, ...)                                                           \
+    parse((arguments), (complaint), (const char *[]){"guesslyfe-publish", __VA_ARGS__, NULL})
+
+static enum err parse(struct arguments *arguments, struct buf *complaint, const char **argv)
+{
+    int argc = 0;
+    while (argv[argc]) {
+        argc++;
+    }
+    return arguments_parse(argc, (char **)argv, arguments, complaint);
+}
+
+static void expect_field(const struct arguments *arguments, size_t i, const char *name,
+                         const char *value)
+{
+    assert_true(i < arguments->field_count);
+    assert_int_equal(arguments->fields[i].name_len, strlen(name));
+    assert_memory_equal(arguments->fields[i].name, name, strlen(name));
+    assert_string_equal(arguments->fields[i].value, value);
+}
+
+static void tells_options_settings_and_fields_apart(void **state)
+{
+    (void)state;
+    struct arguments a;
+    struct buf complaint = {0};
+    enum err err = PARSE(&a, &complaint, "--redis-host", "h", "system:announcement", "--id", "1",
+                         "--title=a=b", "--json", "--redis-tls", "--idempotency-key", "k");
+    assert_int_equal(err, OK);
+    assert_string_equal(a.operands[0], "system:announcement");
+    assert_null(a.operands[1]);
+    assert_true(a.json);
+    assert_false(a.dry_run);
+    assert_string_equal(a.key, "k");
+    assert_string_equal(a.settings[0], "REDIS_HOST=h");
+    assert_string_equal(a.settings[1], "REDIS_TLS=true");
+    assert_null(a.settings[2]);
+    assert_int_equal(a.field_count, 2);
+    expect_field(&a, 0, "id", "1");
+    expect_field(&a, 1, "title", "a=b");
+    arguments_fini(&a);
+}
+
+static void values_may_look_like_flags(void **state)
+{
+    (void)state;
+    struct arguments a;
+    struct buf complaint = {0};
+    assert_int_equal(PARSE(&a, &complaint, "e", "--title", "--json", "--amount", "-1"), OK);
+    assert_false(a.json);
+    expect_field(&a, 0, "title", "--json");
+    expect_field(&a, 1, "amount", "-1");
+    arguments_fini(&a);
+}
+
+static void the_timeout_is_a_setting(void **state)
+{
+    (void)state;
+    struct arguments a;
+    struct buf complaint = {0};
+    assert_int_equal(PARSE(&a, &complaint, "e", "--timeout", "250"), OK);
+    assert_string_equal(a.settings[0], "PUBLISH_TIMEOUT=250");
+    arguments_fini(&a);
+}
+
+static void behind_two_dashes_are_operands(void **state)
+{
+    (void)state;
+    struct arguments a;
+    struct buf complaint = {0};
+    assert_int_equal(PARSE(&a, &complaint, "--", "--json", "-h"), OK);
+    assert_false(a.json || a.help);
+    assert_string_equal(a.operands[0], "--json");
+    assert_string_equal(a.operands[1], "-h");
+    arguments_fini(&a);
+}
+
+static void expect_refusal(const char **argv, const char *complaint_part)
+{
+    struct arguments a;
+    struct buf complaint = {0};
+    assert_int_equal(parse(&a, &complaint, argv), ERR_INVALID);
+    assert_non_null(strstr(buf_cstr(&complaint), complaint_part));
+    arguments_fini(&a);
+    buf_fini(&complaint);
+}
+
+static void refuses_what_cannot_be(void **state)
+{
+    (void)state;
+    expect_refusal((const char *[]){"p", "--data", NULL}, "--data needs a value");
+    expect_refusal((const char *[]){"p", "e", "--title", NULL}, "--title is unknown");
+    expect_refusal((const char *[]){"p", "--redis-port", NULL}, "--redis-port needs a value");
+    expect_refusal((const char *[]){"p", "--json=yes", NULL}, "--json takes no value");
+    expect_refusal((const char *[]){"p", "a", "b", "c", NULL}, "\"c\" is one argument too many");
+}
+
+static void parse_with_failing_alloc(void *context)
+{
+    (void)context;
+    struct arguments a;
+    struct buf complaint = {0};
+    enum err err = PARSE(&a, &complaint, "e", "--id", "1", "--redis-host", "h", "--timeout", "1");
+    assert_true(err == OK || err == ERR_NOMEM);
+    arguments_fini(&a);
+    buf_fini(&complaint);
+}
+
+static void survives_failing_allocations(void **state)
+{
+    (void)state;
+    failing_alloc_each(parse_with_failing_alloc, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tells_options_settings_and_fields_apart),
+        cmocka_unit_test(values_may_look_like_flags),
+        cmocka_unit_test(the_timeout_is_a_setting),
+        cmocka_unit_test(behind_two_dashes_are_operands),
+        cmocka_unit_test(refuses_what_cannot_be),
+        cmocka_unit_test(survives_failing_allocations),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

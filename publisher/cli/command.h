@@ -1,0 +1,32 @@
+/* What guesslyfe-publish can do: a table of commands, one function each. */
+#ifndef PUBLISHER_CLI_COMMAND_H
+#define PUBLISHER_CLI_COMMAND_H
+
+#include <guesslyfe/publisher.h>
+
+#include "publisher/cli/arguments.h"
+#include "util/err.h"
+#include "util/str.h"
+
+/* Documented in --help and the man page; scripts rely on them. */
+enum exit_code {
+    EXIT_CONFIRMED = 0,   /* Redis confirmed what was to be written */
+    EXIT_INTERNAL = 1,    /* no memory, broken pipe, … */
+    EXIT_USAGE = 2,       /* command line or settings */
+    EXIT_DATA = 3,        /* the data was refused */
+    EXIT_UNREACHABLE = 4, /* nothing was written */
+    EXIT_REFUSED = 5,     /* by Redis; nothing was written */
+    EXIT_UNKNOWN = 6,     /* written or not */
+};
+
+enum exit_code exit_code_of(enum glyfe_error error);
+
+enum exit_code command_publish(const struct arguments *arguments);
+enum exit_code command_bulk(const struct arguments *arguments);
+enum exit_code command_events(const struct arguments *arguments);
+enum exit_code command_describe(const struct arguments *arguments);
+enum exit_code command_help(const struct arguments *arguments);
+enum exit_code command_version(const struct arguments *arguments);
+enum exit_code command_check_config(const struct arguments *arguments);
+
+#endif
