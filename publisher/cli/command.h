@@ -15,7 +15,7 @@ enum exit_code {
     EXIT_USAGE = 2,       /* command line or settings */
     EXIT_DATA = 3,        /* the data was refused */
     EXIT_UNREACHABLE = 4, /* nothing was written */
-    EXIT_REFUSED = 5,     /* by Redis; nothing was written */
+    EXIT_REFUSED = 5,     /* by Redis: password, rights, memory, a replica */
     EXIT_UNKNOWN = 6,     /* written or not */
 };
 

@@ -51,7 +51,7 @@ enum exit_code command_help(const struct arguments *arguments)
           "  2  wrong command line or setting; nothing was written\n"
           "  3  the data was refused, the message names the field; nothing was written\n"
           "  4  Redis cannot be reached; nothing was written\n"
-          "  5  Redis refused; nothing was written\n"
+          "  5  Redis refused; the message holds its words\n"
           "  6  no answer after sending: written or not; repeat it with an idempotency key\n"
           "With --bulk it is the status of the first line that failed.\n",
           stdout);

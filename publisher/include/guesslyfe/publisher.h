@@ -34,7 +34,7 @@ enum glyfe_error {
     GLYFE_ERROR_NO_MEMORY,   /* nothing was written */
     GLYFE_ERROR_INVALID,     /* the event is not what the catalogue wants; nothing was sent */
     GLYFE_ERROR_UNREACHABLE, /* no connection to Redis in time; nothing was written */
-    GLYFE_ERROR_REFUSED,     /* Redis answered with an error; nothing was written */
+    GLYFE_ERROR_REFUSED,     /* by Redis: password, rights, memory, a replica */
     GLYFE_ERROR_UNKNOWN,     /* sent, but no answer came: it may or may not be written */
     GLYFE_ERROR_MISUSE,      /* called from a callback of the same publisher */
     GLYFE_ERROR_INTERNAL,    /* the system refused something that never fails */
