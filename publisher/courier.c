@@ -4,130 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loop/loop.h"
-#include "util/list.h"
+#include "publisher/parcel.h"
 
 enum {
     TURN_MAX_MS = 1000,
-    WHY_MAX = 320,
     BATCH = 64, /* waiting parcels that courier_wake sends off together */
 };
-
-enum parcel_state {
-    PARCEL_WAITING, /* in courier->waiting */
-    PARCEL_SENT,    /* in courier->sent; the bus holds it */
-    PARCEL_DROPPED, /* its owner was told; the bus still holds it */
-};
-
-struct parcel {
-    struct list node;
-    struct courier *courier;
-    uint64_t number; /* in the order of taking */
-    enum parcel_state state;
-    bool risked; /* was sent on a connection that broke: it may be stored */
-    struct wheel_timer timer;
-    struct catalogue_message message;
-    struct buf payload;
-    char *key;
-    glyfe_done_fn done;
-    void *context;
-};
-
-struct courier {
-    struct loop *loop;
-    struct redis_link *link;
-    struct bus_publisher *bus;
-    struct list waiting, sent; /* by number */
-    size_t count;              /* in waiting and sent */
-    size_t waiting_count;
-    uint64_t next_number;
-    bool was_up;       /* a connection stood once: its loss is no wrong address */
-    bool draining;     /* nothing is sent any more */
-    char why[WHY_MAX]; /* the link is not up */
-};
-
-/* --- The end of a parcel --- */
-
-static void parcel_free(struct parcel *parcel)
-{
-    loop_timer_cancel(parcel->courier->loop, &parcel->timer);
-    list_remove(&parcel->node);
-    buf_fini(&parcel->payload);
-    free(parcel->key);
-    free(parcel);
-}
-
-static void describe(const struct parcel *parcel, const struct bus_published *published,
-                     struct glyfe_result *result)
-{
-    *result = (struct glyfe_result){
-        .id = published->id,
-        .receivers = published->receivers,
-        .duplicate = published->duplicate,
-    };
-    size_t len = 0;
-    for (size_t i = 0; i < parcel->message.room_count; i++) {
-        len += (size_t)snprintf(result->rooms + len, sizeof result->rooms - len, "%s%s",
-                                i > 0 ? "," : "", parcel->message.rooms[i].text);
-    }
-}
-
-/* Tells the owner. The parcel lives on where the bus holds it. */
-static void finish(struct parcel *parcel, enum glyfe_error error,
-                   const struct bus_published *published, const char *message)
-{
-    glyfe_done_fn done = parcel->done;
-    void *context = parcel->context;
-    struct glyfe_result result;
-    if (published) {
-        describe(parcel, published, &result);
-    }
-    parcel->courier->count--;
-    if (parcel->state == PARCEL_SENT) {
-        parcel->state = PARCEL_DROPPED;
-        list_remove(&parcel->node);
-        loop_timer_cancel(parcel->courier->loop, &parcel->timer);
-    } else {
-        parcel->courier->waiting_count--;
-        parcel_free(parcel);
-    }
-    if (done) {
-        done(context, error, published ? &result : NULL, message);
-    }
-}
-
-static void finish_unknown(struct parcel *parcel, const char *what)
-{
-    char message[WHY_MAX];
-    snprintf(message, sizeof message,
-             "%s; the event may be written or not: repeat it with %s idempotency key", what,
-             parcel->key ? "the same" : "an");
-    finish(parcel, GLYFE_ERROR_UNKNOWN, NULL, message);
-}
-
-static void finish_unsent(struct parcel *parcel, enum glyfe_error error)
-{
-    struct courier *courier = parcel->courier;
-    char message[WHY_MAX + 64];
-    if (parcel->risked) {
-        finish_unknown(parcel, "the connection to Redis broke");
-        return;
-    }
-    const char *why = courier->why[0] ? courier->why : "no answer in time";
-    snprintf(message, sizeof message, "%s: %s; nothing was written",
-             error == GLYFE_ERROR_REFUSED ? "Redis refused us" : "Redis cannot be reached", why);
-    finish(parcel, error, NULL, message);
-}
-
-static void on_timer(struct wheel_timer *timer)
-{
-    struct parcel *parcel = container_of(timer, struct parcel, timer);
-    if (parcel->state == PARCEL_SENT) {
-        finish_unknown(parcel, "Redis did not answer in time");
-    } else {
-        finish_unsent(parcel, GLYFE_ERROR_UNREACHABLE);
-    }
-}
 
 /* --- Sending --- */
 
@@ -152,21 +34,21 @@ static void on_lost(struct parcel *parcel)
     if (parcel->key && !parcel->courier->draining) {
         put_back(parcel);
     } else {
-        finish_unknown(parcel, "the connection to Redis broke before it answered");
+        parcel_finish_unknown(parcel, "the connection to Redis broke before it answered");
     }
 }
 
 static void tell_answer(struct parcel *parcel, enum err err, const struct bus_published *published,
                         struct str refusal)
 {
-    char message[WHY_MAX];
+    char message[PARCEL_WHY_MAX];
     switch (err) {
     case OK:
-        finish(parcel, GLYFE_OK, published, "");
+        parcel_finish(parcel, GLYFE_OK, published, "");
         break;
     case ERR_DENIED:
         snprintf(message, sizeof message, "Redis refused the event: " STR_FMT, STR_ARG(refusal));
-        finish(parcel, GLYFE_ERROR_REFUSED, NULL, message);
+        parcel_finish(parcel, GLYFE_ERROR_REFUSED, NULL, message);
         break;
     default:
         on_lost(parcel);
@@ -203,11 +85,11 @@ static bool send_one(struct parcel *parcel)
         return true;
     }
     if (err == ERR_NOMEM) {
-        finish(parcel, GLYFE_ERROR_NO_MEMORY, NULL, "no memory");
+        parcel_finish(parcel, GLYFE_ERROR_NO_MEMORY, NULL, "no memory");
         return true;
     }
     if (err == ERR_LIMIT && list_empty(&courier->sent)) {
-        finish(parcel, GLYFE_ERROR_INVALID, NULL, "the event is too large");
+        parcel_finish(parcel, GLYFE_ERROR_INVALID, NULL, "the event is too large");
         return true;
     }
     return false;
@@ -244,7 +126,7 @@ static void on_down(void *owner, enum err err, const char *why)
     }
     enum glyfe_error error = err == ERR_DENIED ? GLYFE_ERROR_REFUSED : GLYFE_ERROR_UNREACHABLE;
     LIST_FOR_EACH (node, following, &courier->waiting) {
-        finish_unsent(list_entry(node, struct parcel, node), error);
+        parcel_finish_unsent(list_entry(node, struct parcel, node), error);
     }
 }
 
@@ -278,7 +160,7 @@ void courier_free(struct courier *courier)
     }
     courier->draining = true;
     LIST_FOR_EACH (node, following, &courier->waiting) {
-        finish_unsent(list_entry(node, struct parcel, node), GLYFE_ERROR_UNREACHABLE);
+        parcel_finish_unsent(list_entry(node, struct parcel, node), GLYFE_ERROR_UNREACHABLE);
     }
     redis_link_free(courier->link);
     bus_publisher_free(courier->bus);
@@ -290,10 +172,10 @@ static void end_all(struct courier *courier)
 {
     courier->draining = true;
     LIST_FOR_EACH (node, following, &courier->waiting) {
-        finish_unsent(list_entry(node, struct parcel, node), GLYFE_ERROR_INTERNAL);
+        parcel_finish_unsent(list_entry(node, struct parcel, node), GLYFE_ERROR_INTERNAL);
     }
     LIST_FOR_EACH (sent, after, &courier->sent) {
-        finish_unknown(list_entry(sent, struct parcel, node), "the event loop failed");
+        parcel_finish_unknown(list_entry(sent, struct parcel, node), "the event loop failed");
     }
 }
 
@@ -343,7 +225,7 @@ enum err courier_take(struct courier *courier, struct parcel_contents *contents)
     list_push_back(&courier->waiting, &parcel->node);
     courier->count++;
     courier->waiting_count++;
-    wheel_timer_init(&parcel->timer, on_timer);
+    wheel_timer_init(&parcel->timer, parcel_on_timer);
     loop_timer_set(courier->loop, &parcel->timer, contents->timeout_ms);
     return OK;
 }

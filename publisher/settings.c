@@ -25,7 +25,7 @@ static const struct config_option options[] = {
      .unit = "events",
      .fallback = "1000",
      .min = 1,
-     .max = 100000,
+     .max = 10000,
      .offset = OWN_OPTION(window),
      .help = "How many events may be on their way at once"},
 #include "redis/options.def"
