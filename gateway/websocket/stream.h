@@ -2,7 +2,9 @@
  * A WebSocket connection (RFC 6455), server side: messages in, frames out, over one net_conn.
  *
  * Assembles fragments, answers pings, keeps the closing handshake and the limits. Embedded in its
- * owner. At rest it owns no memory; bytes are kept only while a frame or message is incomplete.
+ * owner. At rest it owns no memory; bytes are kept only while a frame or message is incomplete. A
+ * frame that arrived whole is unmasked where it lies, in the connection's read buffer, and handed
+ * on from there.
  */
 #ifndef WEBSOCKET_STREAM_H
 #define WEBSOCKET_STREAM_H
@@ -32,13 +34,20 @@ struct ws_stream_ops {
 
 struct ws_assembly; /* an incomplete frame or message */
 
+enum ws_stream_state {
+    WS_STREAM_OPEN,
+    WS_STREAM_CLOSING, /* our close frame is queued, the peer's is awaited; messages are dropped */
+    WS_STREAM_ENDING,  /* nothing more is read; the connection goes when all is written */
+};
+
 struct ws_stream {
     const struct ws_stream_ops *ops;
     struct net_conn *conn;        /* NULL after on_close */
     struct ws_assembly *assembly; /* private: NULL at rest */
     uint32_t max_message;         /* bytes; 1009 over it */
     uint16_t close_code;          /* private: sent or received, 0 before */
-    bool close_sent;              /* private */
+    uint8_t state;                /* private: enum ws_stream_state */
+    uint8_t pongs;                /* private: queued since the connection last drained */
 };
 
 /* The table to hand the connection to: net_conn_set_owner(conn, &ws_net_ops, stream). */
@@ -51,11 +60,16 @@ void ws_stream_init(struct ws_stream *stream, struct net_conn *conn,
 /* Queues bytes that are whole frames already: see ws_frame_encode. As net_conn_send. */
 MUST_CHECK enum err ws_stream_send(struct ws_stream *stream, struct rcbuf *frames);
 /*
- * Sends a close frame and ends the connection when the peer has answered, or soon; on_close
- * follows. Idempotent.
+ * Sends a close frame and waits for the peer's, then ends the connection; on_close follows. The
+ * stream has no timer: the owner bounds the wait by ws_stream_abort. Idempotent.
  */
 void ws_stream_close(struct ws_stream *stream, enum ws_close_code code);
-/* Ends the connection without a word. */
+/* The same without waiting for an answer (section 7.1.7). Idempotent. */
+void ws_stream_fail(struct ws_stream *stream, enum ws_close_code code);
+/* Ends the connection without a word; on_close follows. */
 void ws_stream_abort(struct ws_stream *stream);
+/* Lets go of the connection, which is closed, with no further call. For owners that must die now.
+ */
+void ws_stream_fini(struct ws_stream *stream);
 
 #endif
