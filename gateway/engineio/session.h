@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engineio/packet.h"
 #include "util/attr.h"
 #include "util/err.h"
 #include "util/rcbuf.h"
@@ -48,17 +49,6 @@ struct eio_session_ops {
 /* The object that the layer above hangs on the session. */
 void eio_session_attach(struct eio_session *session, void *user);
 void *eio_session_user(const struct eio_session *session);
-
-/*
- * One Engine.IO packet, encoded once for every transport and any number of sessions: bytes of a
- * whole WebSocket frame, of which polling uses the part behind the frame's header.
- */
-/* A message packet of text `data` ("4" is put before it). NULL without memory. */
-struct rcbuf *eio_encode_text(struct str data);
-/* The same from two pieces one behind the other, to spare a copy. */
-struct rcbuf *eio_encode_text2(struct str data, struct str more);
-/* A message packet of bytes. */
-struct rcbuf *eio_encode_binary(struct str data);
 
 /*
  * Queues packets made by eio_encode_*; takes a reference of its own. They leave at the end of the

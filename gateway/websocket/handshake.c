@@ -12,20 +12,20 @@ bool ws_handshake_wanted(const struct http_request *request)
            http_request_has_token(request, STR("Connection"), STR("upgrade"));
 }
 
-/* Section 4.2.1 item 5: 16 bytes in base64, which is 24 characters. */
-static enum err check_key(struct str key)
+/* Section 4.2.1 item 5: 16 bytes in base64, which leaves two bits of the last character unused. */
+static bool key_valid(struct str key)
 {
-    if (key.len != BASE64_LEN(KEY_BYTES)) {
-        return ERR_INVALID;
+    if (key.len != BASE64_LEN(KEY_BYTES) || key.ptr[22] != '=' || key.ptr[23] != '=') {
+        return false;
     }
-    struct buf decoded;
-    buf_init(&decoded, 0);
-    enum err err = base64_decode(key, &decoded);
-    if (!err && decoded.len != KEY_BYTES) {
-        err = ERR_INVALID;
+    for (size_t i = 0; i < 22; i++) {
+        char c = key.ptr[i];
+        bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+        if (!letter && !(c >= '0' && c <= '9') && c != '+' && c != '/') {
+            return false;
+        }
     }
-    buf_fini(&decoded);
-    return err;
+    return true;
 }
 
 /* Section 4.2.2 item 5.4. */
@@ -47,15 +47,22 @@ static enum err append_accept(struct str key, struct buf *out)
     return err;
 }
 
-/* What is wrong with the request as the status to answer with; 0 where it is good. */
-static unsigned refusal(const struct http_request *request)
+static struct str key_of(const struct http_request *request)
+{
+    return str_trim(http_request_header(request, STR("Sec-WebSocket-Key")));
+}
+
+unsigned ws_handshake_refusal(const struct http_request *request)
 {
     if (request->method != HTTP_GET || request->minor_version < 1 ||
         !ws_handshake_wanted(request)) {
         return 400;
     }
     struct str version = http_request_header(request, STR("Sec-WebSocket-Version"));
-    return str_eq(str_trim(version), STR("13")) ? 0 : 426;
+    if (!str_eq(str_trim(version), STR("13"))) {
+        return 426;
+    }
+    return key_valid(key_of(request)) ? 0 : 400;
 }
 
 static enum err append_response(struct str key, struct buf *out)
@@ -73,17 +80,13 @@ static enum err append_response(struct str key, struct buf *out)
 enum err ws_handshake_accept(const struct http_request *request, struct buf *out,
                              unsigned *ret_status)
 {
-    unsigned status = refusal(request);
-    struct str key = str_trim(http_request_header(request, STR("Sec-WebSocket-Key")));
-    enum err err = status ? ERR_INVALID : check_key(key);
-    if (err) {
-        if (err == ERR_INVALID) {
-            *ret_status = status ? status : 400;
-        }
-        return err;
+    unsigned status = ws_handshake_refusal(request);
+    if (status) {
+        *ret_status = status;
+        return ERR_INVALID;
     }
     size_t before = out->len;
-    err = append_response(key, out);
+    enum err err = append_response(key_of(request), out);
     if (err) {
         out->len = before;
     }

@@ -1,0 +1,136 @@
+/* What the files of this room share and nobody else sees. */
+#ifndef ENGINEIO_INTERNAL_H
+#define ENGINEIO_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engineio/handshake.h"
+#include "engineio/queue.h"
+#include "engineio/server.h"
+#include "engineio/session.h"
+#include "engineio/transport.h"
+#include "http/server.h"
+#include "loop/loop.h"
+#include "util/buf.h"
+#include "util/list.h"
+#include "util/map.h"
+#include "websocket/stream.h"
+
+enum eio_state {
+    EIO_OPENING,   /* handshake not answered yet; everything is queued */
+    EIO_OPEN,      /* one current transport */
+    EIO_UPGRADING, /* polling is current, `ws` is the candidate */
+    EIO_CLOSING,   /* what is queued is leaving */
+    EIO_CLOSED,    /* out of the sid table; on_close at the end of the turn */
+    EIO_STATES,
+};
+
+enum eio_heartbeat {
+    EIO_HEARTBEAT_IDLE, /* the timer runs until the next ping */
+    EIO_HEARTBEAT_PONG, /* a ping was queued, the timer runs until its pong is overdue */
+    EIO_HEARTBEAT_HELD, /* a ping waits for the end of an upgrade; no timer */
+};
+
+struct eio_session {
+    struct map_node node; /* in server->by_sid until CLOSED */
+    struct list due;      /* on server->due or, told and waiting for its connection, ->parting */
+    struct eio_server *server;
+    const struct eio_transport *transport;
+    struct eio_upgrade *upgrade; /* owned; while UPGRADING */
+    struct http_exchange *poll;  /* the request that waits for packets, or NULL */
+    struct eio_queue queue;      /* what waits for a poll, or for the handshake's end */
+    struct ws_stream ws;      /* the transport, or the candidate; conn NULL where there is none */
+    struct wheel_timer timer; /* heartbeat; from CLOSING on the deadline */
+    void *user;
+    struct loop_reap reap;
+    uint8_t state;     /* enum eio_state, changed by eio_session_move alone */
+    uint8_t heartbeat; /* enum eio_heartbeat */
+    uint8_t reason;    /* enum eio_close_reason, once closing */
+    uint8_t sid_len;
+    bool ping_due;    /* polling: a ping leaves before anything else */
+    bool close_asked; /* in OPENING */
+    bool told;        /* on_close was called */
+    char text[];      /* sid, then the peer's address with a terminator */
+};
+
+struct eio_server {
+    struct loop *loop;
+    const struct eio_server_options *options;
+    const struct eio_session_ops *ops;
+    void *owner;
+    const struct http_server *http; /* whose CORS policy decides; NULL: all origins are welcome */
+    struct map by_sid;
+    struct list due;     /* sessions with work at the end of this turn */
+    struct list parting; /* CLOSED and told, but their connection is not gone yet */
+    struct loop_task turn;
+    struct rcbuf *ping, *probe; /* encoded once */
+    struct buf scratch;         /* body of a poll's answer */
+    struct eio_server_stats stats;
+};
+
+/* session.c */
+
+/* In OPENING, in the sid table. NULL without memory. */
+struct eio_session *eio_session_new(struct eio_server *server, struct net_conn *conn,
+                                    const struct eio_transport *transport);
+/* Refused in OPENING: as if it never was. */
+void eio_session_discard(struct eio_session *session);
+void eio_session_move(struct eio_session *session, enum eio_state state);
+/* OPENING is over: heartbeats begin, and a close that was asked for meanwhile. */
+void eio_session_opened(struct eio_session *session);
+/* The current transport becomes another one. */
+void eio_session_set_transport(struct eio_session *session, const struct eio_transport *transport);
+/* A packet from the current transport. */
+void eio_session_receive(struct eio_session *session, const struct eio_packet *packet);
+/* CLOSED at once; on_close follows at the end of the turn. Idempotent; the first reason counts. */
+void eio_session_end(struct eio_session *session, enum eio_close_reason reason);
+/* Work at the end of the turn. Idempotent. */
+void eio_session_touch(struct eio_session *session);
+/* That work. */
+void eio_session_turn(struct eio_session *session);
+/* From CLOSING on: what has not happened by then is forced. */
+void eio_session_set_deadline(struct eio_session *session);
+
+/* polling.c */
+void eio_polling_poll(struct eio_session *session, struct http_exchange *exchange);
+void eio_polling_post(struct eio_session *session, struct http_exchange *exchange,
+                      const struct http_request *request);
+/* Ends a waiting poll without news, if there is one. */
+void eio_polling_noop(struct eio_session *session);
+
+/* websocket.c */
+
+/* Queues the 101 and makes `ws` ready; eio_websocket_take then hands the connection over. */
+MUST_CHECK enum err eio_websocket_begin(struct eio_session *session, struct http_exchange *exchange,
+                                        const struct http_request *request, unsigned *ret_status);
+/* May deliver bytes that came behind the request: last thing in a handler. */
+void eio_websocket_take(struct eio_session *session, struct http_exchange *exchange);
+/* Everything that waits for a poll leaves by WebSocket. */
+void eio_websocket_send_queue(struct eio_session *session);
+/* Accepts a WebSocket and closes it: one too many for its session. */
+void eio_websocket_turn_away(struct http_exchange *exchange, const struct http_request *request);
+
+/* upgrade.c */
+void eio_upgrade_start(struct eio_session *session, struct http_exchange *exchange,
+                       const struct http_request *request);
+/* A message on the candidate. */
+void eio_upgrade_receive(struct eio_session *session, enum ws_opcode opcode, struct str payload);
+/* Gives the candidate up; the session stays on polling. Nothing where none is going on. */
+void eio_upgrade_fail(struct eio_session *session);
+/* Whether the client has probed, so that polls are to end soon. */
+bool eio_upgrade_probed(const struct eio_session *session);
+
+/* heartbeat.c */
+void eio_heartbeat_start(struct eio_session *session);
+void eio_heartbeat_pong(struct eio_session *session);
+/* No ping leaves between hold and release. */
+void eio_heartbeat_hold(struct eio_session *session);
+void eio_heartbeat_release(struct eio_session *session);
+
+/* server.c */
+void eio_respond_error(struct http_exchange *exchange, enum eio_error error);
+/* A WebSocket handshake that failed with `status`: 400, 426 or 503. */
+void eio_respond_ws_refusal(struct http_exchange *exchange, unsigned status);
+
+#endif

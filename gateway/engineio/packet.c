@@ -1,0 +1,72 @@
+#include "engineio/packet.h"
+
+#include <string.h>
+
+#include "websocket/frame.h"
+
+enum err eio_packet_parse(struct str text, struct eio_packet *ret_packet)
+{
+    if (text.len == 0 || text.ptr[0] < EIO_PACKET_OPEN || text.ptr[0] > EIO_PACKET_NOOP) {
+        return ERR_PROTO;
+    }
+    *ret_packet = (struct eio_packet){
+        .type = (enum eio_packet_type)text.ptr[0],
+        .data = str_skip(text, 1),
+    };
+    return OK;
+}
+
+static char *put(char *to, struct str bytes)
+{
+    if (bytes.len > 0) {
+        memcpy(to, bytes.ptr, bytes.len);
+    }
+    return to + bytes.len;
+}
+
+static struct rcbuf *encode(enum ws_opcode opcode, struct str type, struct str data,
+                            struct str more)
+{
+    char header[WS_SERVER_HEADER_MAX];
+    size_t payload = type.len + data.len + more.len;
+    size_t size = ws_header_encode(opcode, payload, header);
+    struct rcbuf *encoded = rcbuf_new(size + payload);
+    if (encoded) {
+        char *to = put(encoded->data, str_range(header, size));
+        to = put(to, type);
+        to = put(to, data);
+        put(to, more);
+    }
+    return encoded;
+}
+
+struct rcbuf *eio_encode(enum eio_packet_type type, struct str data)
+{
+    char digit = (char)type;
+    return encode(WS_TEXT, str_range(&digit, 1), data, STR(""));
+}
+
+struct rcbuf *eio_encode_text(struct str data)
+{
+    return eio_encode_text2(data, STR(""));
+}
+
+struct rcbuf *eio_encode_text2(struct str data, struct str more)
+{
+    return encode(WS_TEXT, STR("4"), data, more);
+}
+
+struct rcbuf *eio_encode_binary(struct str data)
+{
+    return encode(WS_BINARY, STR(""), data, STR(""));
+}
+
+struct str eio_encoded_payload(const struct rcbuf *encoded, bool *ret_binary)
+{
+    struct ws_frame_header header = {0};
+    if (ws_frame_parse(rcbuf_str(encoded), &header)) {
+        return STR(""); /* not made by eio_encode_* */
+    }
+    *ret_binary = header.opcode == WS_BINARY;
+    return str_skip(rcbuf_str(encoded), header.size);
+}

@@ -1,0 +1,230 @@
+/* HTTP long-polling: packets leave with the GET that waits for them and arrive with POSTs. */
+#include "engineio/internal.h"
+#include "engineio/payload.h"
+#include "util/base64.h"
+
+enum { SCRATCH_KEEP = 64 * 1024 };
+
+#define NO_STORE STR("Cache-Control: no-store\r\n")
+
+static void respond_poll(struct eio_session *session, struct str body)
+{
+    struct http_exchange *poll = session->poll;
+    session->poll = NULL;
+    http_respond(poll, 200, STR("text/plain; charset=UTF-8"), NO_STORE, body);
+}
+
+/* The peer gave its poll up: nobody is there any more. */
+static void on_abort(struct http_exchange *exchange)
+{
+    struct eio_session *session = http_exchange_owner(exchange);
+    session->poll = NULL;
+    eio_session_end(session, EIO_CLOSE_TRANSPORT);
+}
+
+void eio_polling_noop(struct eio_session *session)
+{
+    if (session->poll) {
+        respond_poll(session, STR("6"));
+    }
+}
+
+static void wait_for_packets(struct eio_session *session, struct http_exchange *exchange)
+{
+    session->poll = exchange;
+    http_exchange_watch(exchange, on_abort, session);
+    eio_session_touch(session);
+}
+
+/*
+ * Two polls at once are a broken client, save while it upgrades: it may have started the second
+ * before the first was answered.
+ */
+void eio_polling_poll(struct eio_session *session, struct http_exchange *exchange)
+{
+    if (session->poll && eio_upgrade_probed(session)) {
+        eio_polling_noop(session);
+    }
+    if (session->poll) {
+        eio_respond_error(exchange, EIO_ERROR_REQUEST);
+        eio_session_end(session, EIO_CLOSE_PROTOCOL);
+        return;
+    }
+    wait_for_packets(session, exchange);
+}
+
+/* Packets of a body, one after the other, until the session has enough of it. */
+static enum err receive_all(struct eio_session *session, struct str body)
+{
+    struct buf scratch;
+    struct eio_packet packet;
+    enum err err = OK;
+    buf_init(&scratch, 0);
+    while (session->state < EIO_CLOSING && eio_payload_next(&body, &scratch, &packet, &err)) {
+        eio_session_receive(session, &packet);
+        buf_clear(&scratch);
+    }
+    buf_fini(&scratch);
+    return err;
+}
+
+static bool is_bytes(const struct http_request *request)
+{
+    struct str type = http_request_header(request, STR("Content-Type"));
+    struct str media;
+    return str_split(&type, ';', &media) &&
+           str_eq_nocase(str_trim(media), STR("application/octet-stream"));
+}
+
+static enum err receive_body(struct eio_session *session, const struct http_request *request)
+{
+    const struct eio_server_options *options = session->server->options;
+    if (is_bytes(request) || request->body.len == 0 ||
+        eio_payload_count(request->body) > options->max_packets_per_post) {
+        return ERR_PROTO;
+    }
+    return receive_all(session, request->body);
+}
+
+/* Taken whole and at once: a second POST of the session can't come in between. */
+void eio_polling_post(struct eio_session *session, struct http_exchange *exchange,
+                      const struct http_request *request)
+{
+    if (request->body.len > session->server->options->max_payload) {
+        http_respond(exchange, 413, STR("text/plain"), NO_STORE, STR("Payload too large"));
+        return;
+    }
+    enum err err = receive_body(session, request);
+    bool broken = err == ERR_PROTO;
+    if (err) {
+        eio_session_end(session, broken ? EIO_CLOSE_PROTOCOL : EIO_CLOSE_TRANSPORT);
+    }
+    if (broken) {
+        eio_respond_error(exchange, EIO_ERROR_REQUEST);
+    } else if (err) {
+        http_respond(exchange, 503, STR("text/plain"), NO_STORE, STR("No memory"));
+    } else {
+        http_respond(exchange, 200, STR("text/html"), NO_STORE, STR("ok"));
+    }
+}
+
+static enum err polling_send(struct eio_session *session, struct rcbuf *packet)
+{
+    enum err err = eio_queue_push(&session->queue, packet, session->server->options->queue_bytes);
+    if (err) {
+        eio_session_end(session, EIO_CLOSE_SLOW);
+    } else if (session->poll) {
+        eio_session_touch(session);
+    }
+    return err;
+}
+
+static void polling_ping(struct eio_session *session)
+{
+    session->ping_due = true;
+    if (session->poll) {
+        eio_session_touch(session);
+    }
+}
+
+/* Moves the next packet into the body. False: it stays for the next poll. */
+static bool take_packet(struct eio_session *session, struct buf *body, size_t count)
+{
+    struct rcbuf *packet = eio_queue_front(&session->queue);
+    if (!packet || count >= EIO_PAYLOAD_PACKETS_MAX) {
+        return false;
+    }
+    size_t size = body->len + 1 + eio_payload_size(packet);
+    if (body->len > 0 && size > session->server->options->max_payload) {
+        return false;
+    }
+    if (eio_payload_append(body, packet)) {
+        return false;
+    }
+    eio_queue_pop(&session->queue);
+    return true;
+}
+
+static size_t take_ping(struct eio_session *session, struct buf *body)
+{
+    if (!session->ping_due || eio_payload_append(body, session->server->ping)) {
+        return 0;
+    }
+    session->ping_due = false;
+    return 1;
+}
+
+/* The close packet is the last one of a session that is CLOSING. */
+static bool take_close(struct eio_session *session, struct buf *body, size_t count)
+{
+    if (session->state != EIO_CLOSING || !eio_queue_empty(&session->queue) ||
+        count >= EIO_PAYLOAD_PACKETS_MAX) {
+        return false;
+    }
+    return !buf_append(body, body->len > 0 ? STR("\x1e"
+                                                 "1")
+                                           : STR("1"));
+}
+
+static bool something_to_send(const struct eio_session *session)
+{
+    return session->ping_due || !eio_queue_empty(&session->queue) || session->state == EIO_CLOSING;
+}
+
+static void give_scratch_back(struct buf *body)
+{
+    if (body->cap > SCRATCH_KEEP) {
+        buf_fini(body);
+    }
+    buf_clear(body);
+}
+
+static void answer(struct eio_session *session, struct buf *body)
+{
+    size_t count = take_ping(session, body);
+    while (take_packet(session, body, count)) {
+        count++;
+    }
+    bool last = take_close(session, body, count);
+    if (body->len == 0) { /* no memory for as much as one packet */
+        eio_session_end(session, EIO_CLOSE_TRANSPORT);
+        return;
+    }
+    respond_poll(session, buf_str(body));
+    if (last) {
+        eio_session_end(session, (enum eio_close_reason)session->reason);
+    }
+}
+
+static void polling_flush(struct eio_session *session)
+{
+    if (session->poll && something_to_send(session)) {
+        answer(session, &session->server->scratch);
+        give_scratch_back(&session->server->scratch);
+    }
+}
+
+/* Without a poll to say so, the next one is waited for, until the deadline. */
+static void polling_close(struct eio_session *session)
+{
+    if (session->poll) {
+        eio_session_touch(session);
+    }
+}
+
+/* As the reference has it: a client that said good-bye itself gets a noop on its poll. */
+static void polling_drop(struct eio_session *session)
+{
+    if (session->poll) {
+        respond_poll(session, session->reason == EIO_CLOSE_CLIENT ? STR("6") : STR("1"));
+    }
+}
+
+const struct eio_transport eio_polling = {
+    .name = "polling",
+    .send = polling_send,
+    .ping = polling_ping,
+    .flush = polling_flush,
+    .close = polling_close,
+    .drop = polling_drop,
+};

@@ -1,0 +1,315 @@
+/* Which request belongs to whom, and what is due at the end of a turn. */
+#include <stdlib.h>
+
+#include "engineio/internal.h"
+#include "util/clock.h"
+#include "websocket/handshake.h"
+
+enum {
+    SLICE_US = 5000, /* of one turn for answering polls */
+    SLICE_STEP = 32, /* sessions between looks at the clock */
+};
+
+#define JSON STR("application/json")
+
+void eio_respond_error(struct http_exchange *exchange, enum eio_error error)
+{
+    http_respond(exchange, eio_error_status(error), JSON, STR("Cache-Control: no-store\r\n"),
+                 eio_error_body(error));
+}
+
+static void respond_full(struct http_exchange *exchange)
+{
+    http_respond(exchange, 503, JSON, STR("Cache-Control: no-store\r\n"),
+                 STR("{\"code\":4,\"message\":\"Too many connections\"}"));
+}
+
+void eio_respond_ws_refusal(struct http_exchange *exchange, unsigned status)
+{
+    http_exchange_close_after(exchange);
+    if (status == 503) {
+        respond_full(exchange);
+    } else {
+        struct str version = status == 426 ? STR("Sec-WebSocket-Version: 13\r\n") : STR("");
+        http_respond(exchange, status, JSON, version, eio_error_body(EIO_ERROR_REQUEST));
+    }
+}
+
+static void refuse(struct eio_server *server, struct http_exchange *exchange,
+                   const struct eio_query *query, enum eio_error error)
+{
+    server->stats.refused++;
+    if (query->upgrade) {
+        http_exchange_close_after(exchange);
+    }
+    eio_respond_error(exchange, error);
+}
+
+static struct str sid_of(const struct map_node *node)
+{
+    return eio_session_sid(container_of(node, struct eio_session, node));
+}
+
+static struct eio_session *find(const struct eio_server *server, struct str sid)
+{
+    struct map_node *node = map_find(&server->by_sid, sid);
+    return node ? container_of(node, struct eio_session, node) : NULL;
+}
+
+/* Only pages in browsers send Origin, and only for WebSocket nobody but us enforces it. */
+static bool origin_allowed(const struct eio_server *server, const struct http_request *request,
+                           const struct eio_query *query)
+{
+    return !query->websocket || !server->http ||
+           http_server_allows_origin(server->http, http_request_header(request, STR("Origin")));
+}
+
+static enum err queue_open_packet(struct eio_session *session)
+{
+    const struct eio_server_options *options = session->server->options;
+    struct rcbuf *packet = eio_encode_handshake(&(struct eio_handshake){
+        .sid = eio_session_sid(session),
+        .upgrades = session->transport == &eio_polling,
+        .ping_interval_ms = options->ping_interval_ms,
+        .ping_timeout_ms = options->ping_timeout_ms,
+        .max_payload = options->max_payload,
+    });
+    enum err err = packet ? eio_session_send(session, packet) : ERR_NOMEM;
+    rcbuf_unref(&packet);
+    return err;
+}
+
+/* The session in OPENING, its open packet queued, taken by whoever is above. */
+static enum err open_session(struct eio_server *server, struct http_exchange *exchange,
+                             const struct http_request *request, const struct eio_query *query,
+                             struct eio_session **ret_session)
+{
+    struct eio_session *session = eio_session_new(server, http_exchange_conn(exchange),
+                                                  query->websocket ? &eio_websocket : &eio_polling);
+    if (!session) {
+        return ERR_NOMEM;
+    }
+    enum err err = queue_open_packet(session);
+    if (!err) {
+        err = server->ops->on_open(server->owner, session, request);
+    }
+    if (err) {
+        eio_session_discard(session);
+        return err;
+    }
+    *ret_session = session;
+    return OK;
+}
+
+static void begin_websocket(struct eio_session *session, struct http_exchange *exchange,
+                            const struct http_request *request)
+{
+    unsigned status = 503;
+    enum err err = eio_websocket_begin(session, exchange, request, &status);
+    eio_session_opened(session);
+    if (err) {
+        eio_session_end(session, EIO_CLOSE_TRANSPORT);
+        eio_respond_ws_refusal(exchange, status);
+    } else {
+        eio_websocket_take(session, exchange);
+    }
+}
+
+static void begin_polling(struct eio_session *session, struct http_exchange *exchange)
+{
+    eio_session_opened(session);
+    eio_polling_poll(session, exchange);
+}
+
+static void on_handshake(struct eio_server *server, struct http_exchange *exchange,
+                         const struct http_request *request, const struct eio_query *query)
+{
+    enum eio_error error =
+        eio_query_check_handshake(request, query, origin_allowed(server, request, query));
+    if (error != EIO_NO_ERROR) {
+        refuse(server, exchange, query, error);
+        return;
+    }
+    unsigned status = query->websocket ? ws_handshake_refusal(request) : 0;
+    if (status) {
+        server->stats.refused++;
+        eio_respond_ws_refusal(exchange, status);
+        return;
+    }
+    struct eio_session *session = NULL;
+    enum err err = server->stats.sessions >= server->options->max_sessions
+                       ? ERR_LIMIT
+                       : open_session(server, exchange, request, query, &session);
+    if (err == ERR_DENIED) {
+        refuse(server, exchange, query, EIO_ERROR_FORBIDDEN);
+    } else if (err) {
+        server->stats.refused++;
+        respond_full(exchange);
+    } else if (query->websocket) {
+        begin_websocket(session, exchange, request);
+    } else {
+        begin_polling(session, exchange);
+    }
+}
+
+static void on_polling_request(struct eio_session *session, struct http_exchange *exchange,
+                               const struct http_request *request)
+{
+    if (request->method == HTTP_GET) {
+        eio_polling_poll(session, exchange);
+    } else if (request->method == HTTP_POST) {
+        eio_polling_post(session, exchange, request);
+    } else {
+        eio_respond_error(exchange, EIO_ERROR_REQUEST);
+    }
+}
+
+/* A request that names its session. */
+static void on_session_request(struct eio_server *server, struct http_exchange *exchange,
+                               const struct http_request *request, const struct eio_query *query)
+{
+    struct eio_session *session = find(server, query->sid);
+    if (!session) {
+        refuse(server, exchange, query, EIO_ERROR_SID);
+    } else if (query->upgrade != query->websocket ||
+               (!query->websocket && session->transport != &eio_polling)) {
+        refuse(server, exchange, query, EIO_ERROR_REQUEST);
+    } else if (!query->websocket) {
+        on_polling_request(session, exchange, request);
+    } else if (!origin_allowed(server, request, query)) {
+        refuse(server, exchange, query, EIO_ERROR_FORBIDDEN);
+    } else {
+        eio_upgrade_start(session, exchange, request);
+    }
+}
+
+/* The path itself, without its last slash, or anything below it. */
+static bool path_is_ours(const struct eio_server *server, struct str path)
+{
+    struct str ours = server->options->path;
+    return str_starts(path, ours) || str_eq(path, str_range(ours.ptr, ours.len - 1));
+}
+
+static void on_request(void *owner, struct http_exchange *exchange,
+                       const struct http_request *request)
+{
+    struct eio_server *server = owner;
+    struct eio_query query = {0};
+    if (!path_is_ours(server, request->path)) {
+        http_respond(exchange, 404, STR("text/plain"), STR(""), STR("Not found"));
+        return;
+    }
+    enum eio_error error = eio_query_read(request, &query);
+    if (error != EIO_NO_ERROR) {
+        refuse(server, exchange, &query, error);
+    } else if (query.sid.len > 0) {
+        on_session_request(server, exchange, request, &query);
+    } else {
+        on_handshake(server, exchange, request, &query);
+    }
+}
+
+struct http_handler eio_server_handler(struct eio_server *server)
+{
+    struct str path = server->options->path;
+    return (struct http_handler){
+        .prefix = str_range(path.ptr, path.len - 1),
+        .on_request = on_request,
+        .owner = server,
+    };
+}
+
+static void work(struct list *due)
+{
+    struct list *node = list_pop_front(due);
+    if (node) {
+        eio_session_turn(container_of(node, struct eio_session, due));
+    }
+}
+
+/* Answers polls and tells of ends, in slices: what is left keeps its place for the next turn. */
+static void on_turn(struct loop_task *task)
+{
+    struct eio_server *server = container_of(task, struct eio_server, turn);
+    uint64_t until = clock_monotonic_us() + SLICE_US;
+    do {
+        for (int i = 0; i < SLICE_STEP; i++) {
+            work(&server->due);
+        }
+    } while (!list_empty(&server->due) && clock_monotonic_us() < until);
+    if (!list_empty(&server->due)) {
+        loop_defer(server->loop, task);
+    }
+}
+
+struct eio_server *eio_server_new(struct loop *loop, const struct eio_server_options *options,
+                                  const struct eio_session_ops *ops, void *owner)
+{
+    struct eio_server *server = calloc(1, sizeof *server);
+    if (!server) {
+        return NULL;
+    }
+    server->loop = loop;
+    server->options = options;
+    server->ops = ops;
+    server->owner = owner;
+    map_init(&server->by_sid, sid_of);
+    list_init(&server->due);
+    list_init(&server->parting);
+    loop_task_init(&server->turn, on_turn);
+    buf_init(&server->scratch, 0);
+    server->ping = eio_encode(EIO_PACKET_PING, STR(""));
+    server->probe = eio_encode(EIO_PACKET_PONG, STR("probe"));
+    if (!server->ping || !server->probe) {
+        eio_server_free(server);
+        return NULL;
+    }
+    return server;
+}
+
+static void end_all(struct eio_server *server)
+{
+    struct map_node *node;
+    while ((node = map_next(&server->by_sid, NULL))) {
+        eio_session_end(container_of(node, struct eio_session, node), EIO_CLOSE_SERVER);
+    }
+}
+
+/* Connections that say good-bye yet lose their session. */
+static void let_go(struct list *parting)
+{
+    struct list *node;
+    while ((node = list_pop_front(parting))) {
+        struct eio_session *session = container_of(node, struct eio_session, due);
+        ws_stream_fini(&session->ws);
+        eio_session_turn(session);
+    }
+}
+
+void eio_server_free(struct eio_server *server)
+{
+    if (!server) {
+        return;
+    }
+    end_all(server);
+    while (!list_empty(&server->due)) {
+        work(&server->due);
+    }
+    let_go(&server->parting);
+    loop_task_cancel(&server->turn);
+    map_fini(&server->by_sid);
+    buf_fini(&server->scratch);
+    rcbuf_unref(&server->ping);
+    rcbuf_unref(&server->probe);
+    free(server);
+}
+
+void eio_server_set_http(struct eio_server *server, const struct http_server *http)
+{
+    server->http = http;
+}
+
+const struct eio_server_stats *eio_server_stats(const struct eio_server *server)
+{
+    return &server->stats;
+}

@@ -1,0 +1,283 @@
+/* The life of a session: one table of states, one function that moves. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engineio/internal.h"
+#include "log/log.h"
+#include "util/rand.h"
+
+enum {
+    SID_LEN = 20,       /* 120 random bits */
+    DEADLINE_MS = 5000, /* for a client to take its last bytes and to answer a close frame */
+};
+
+#define TO(state) (1u << (state))
+static const struct {
+    const char *name;
+    unsigned next; /* allowed */
+} states[EIO_STATES] = {
+    [EIO_OPENING] = {"opening", TO(EIO_OPEN)},
+    [EIO_OPEN] = {"open", TO(EIO_UPGRADING) | TO(EIO_CLOSING)},
+    [EIO_UPGRADING] = {"upgrading", TO(EIO_OPEN)},
+    [EIO_CLOSING] = {"closing", TO(EIO_CLOSED)},
+    [EIO_CLOSED] = {"closed", 0},
+};
+
+void eio_session_move(struct eio_session *session, enum eio_state state)
+{
+    assert(states[session->state].next & TO(state));
+    log_debug("engine.io session", LOG_CSTR("peer", eio_session_peer(session)),
+              LOG_CSTR("from", states[session->state].name), LOG_CSTR("to", states[state].name));
+    session->state = (uint8_t)state;
+}
+
+const char *eio_close_reason_name(enum eio_close_reason reason)
+{
+    static const char *const names[EIO_CLOSE_REASONS] = {
+        [EIO_CLOSE_SERVER] = "server",           [EIO_CLOSE_CLIENT] = "client",
+        [EIO_CLOSE_TRANSPORT] = "transport",     [EIO_CLOSE_PING_TIMEOUT] = "ping timeout",
+        [EIO_CLOSE_PROTOCOL] = "protocol error", [EIO_CLOSE_SLOW] = "too slow",
+    };
+    return reason < EIO_CLOSE_REASONS ? names[reason] : "unknown";
+}
+
+void eio_session_attach(struct eio_session *session, void *user)
+{
+    session->user = user;
+}
+
+void *eio_session_user(const struct eio_session *session)
+{
+    return session->user;
+}
+
+struct str eio_session_sid(const struct eio_session *session)
+{
+    return str_range(session->text, session->sid_len);
+}
+
+const char *eio_session_peer(const struct eio_session *session)
+{
+    return session->text + session->sid_len;
+}
+
+const char *eio_session_transport(const struct eio_session *session)
+{
+    return session->transport->name;
+}
+
+static size_t *transport_count(struct eio_session *session)
+{
+    struct eio_server_stats *stats = &session->server->stats;
+    return session->transport == &eio_websocket ? &stats->websocket : &stats->polling;
+}
+
+void eio_session_set_transport(struct eio_session *session, const struct eio_transport *transport)
+{
+    --*transport_count(session);
+    session->transport = transport;
+    ++*transport_count(session);
+}
+
+struct eio_session *eio_session_new(struct eio_server *server, struct net_conn *conn,
+                                    const struct eio_transport *transport)
+{
+    char peer[NET_PEER_MAX];
+    net_conn_peer(conn, peer);
+    size_t peer_size = strlen(peer) + 1;
+    struct eio_session *session = calloc(1, sizeof *session + SID_LEN + peer_size);
+    if (!session) {
+        return NULL;
+    }
+    session->server = server;
+    session->transport = transport;
+    session->sid_len = SID_LEN;
+    rand_id(session->text, SID_LEN);
+    memcpy(session->text + SID_LEN, peer, peer_size);
+    list_init(&session->due);
+    if (map_insert(&server->by_sid, &session->node)) {
+        free(session);
+        return NULL;
+    }
+    server->stats.sessions++;
+    ++*transport_count(session);
+    return session;
+}
+
+static void reap(struct loop_reap *node)
+{
+    struct eio_session *session = container_of(node, struct eio_session, reap);
+    free(session);
+}
+
+/* The last reference in this room is gone. */
+static void release(struct eio_session *session)
+{
+    struct loop *loop = session->server->loop;
+    list_remove(&session->due);
+    eio_queue_clear(&session->queue);
+    if (session->state == EIO_CLOSED) {
+        loop_timer_cancel(loop, &session->timer);
+    }
+    loop_reap(loop, &session->reap, reap);
+}
+
+static void forget(struct eio_session *session)
+{
+    map_remove(&session->server->by_sid, &session->node);
+    session->server->stats.sessions--;
+    --*transport_count(session);
+}
+
+void eio_session_discard(struct eio_session *session)
+{
+    forget(session);
+    release(session);
+}
+
+void eio_session_opened(struct eio_session *session)
+{
+    session->server->stats.opened++;
+    eio_session_move(session, EIO_OPEN);
+    eio_heartbeat_start(session);
+    if (session->transport == &eio_websocket) {
+        eio_websocket_send_queue(session);
+    }
+    if (session->close_asked) {
+        eio_session_close(session, (enum eio_close_reason)session->reason);
+    }
+}
+
+void eio_session_touch(struct eio_session *session)
+{
+    if (!list_linked(&session->due)) {
+        list_push_back(&session->server->due, &session->due);
+        loop_defer(session->server->loop, &session->server->turn);
+    }
+}
+
+static void on_deadline(struct wheel_timer *timer)
+{
+    struct eio_session *session = container_of(timer, struct eio_session, timer);
+    if (session->state == EIO_CLOSED) {
+        ws_stream_abort(&session->ws);
+    } else {
+        eio_session_end(session, (enum eio_close_reason)session->reason);
+    }
+}
+
+void eio_session_set_deadline(struct eio_session *session)
+{
+    struct loop *loop = session->server->loop;
+    loop_timer_cancel(loop, &session->timer);
+    wheel_timer_init(&session->timer, on_deadline);
+    loop_timer_set(loop, &session->timer, DEADLINE_MS);
+}
+
+/* In OPENING there is no transport to write to yet. */
+static enum err queue_early(struct eio_session *session, struct rcbuf *packet)
+{
+    return eio_queue_push(&session->queue, packet, session->server->options->queue_bytes);
+}
+
+enum err eio_session_send(struct eio_session *session, struct rcbuf *packet)
+{
+    if (session->state == EIO_OPENING) {
+        return queue_early(session, packet);
+    }
+    if (session->state >= EIO_CLOSING) {
+        return ERR_CLOSED;
+    }
+    return session->transport->send(session, packet);
+}
+
+void eio_session_close(struct eio_session *session, enum eio_close_reason reason)
+{
+    if (session->state >= EIO_CLOSING) {
+        return;
+    }
+    session->reason = (uint8_t)reason;
+    if (session->state == EIO_OPENING) {
+        session->close_asked = true;
+        return;
+    }
+    eio_upgrade_fail(session);
+    eio_session_move(session, EIO_CLOSING);
+    eio_session_set_deadline(session);
+    session->transport->close(session);
+}
+
+void eio_session_end(struct eio_session *session, enum eio_close_reason reason)
+{
+    if (session->state == EIO_CLOSED) {
+        return;
+    }
+    if (session->state != EIO_CLOSING) {
+        eio_upgrade_fail(session);
+        session->reason = (uint8_t)reason;
+        eio_session_move(session, EIO_CLOSING);
+    }
+    eio_session_move(session, EIO_CLOSED);
+    session->server->stats.closed[session->reason]++;
+    forget(session);
+    eio_session_set_deadline(session);
+    session->transport->drop(session);
+    eio_queue_clear(&session->queue);
+    eio_session_touch(session);
+}
+
+/* CLOSED: tells whoever is above, once, then waits for the connection to be gone. */
+static void part(struct eio_session *session)
+{
+    struct eio_server *server = session->server;
+    if (!session->told) {
+        session->told = true;
+        server->ops->on_close(session, (enum eio_close_reason)session->reason);
+    }
+    list_remove(&session->due);
+    if (session->ws.conn) {
+        list_push_back(&server->parting, &session->due);
+    } else {
+        release(session);
+    }
+}
+
+void eio_session_turn(struct eio_session *session)
+{
+    if (session->state == EIO_CLOSED) {
+        part(session);
+    } else if (session->transport->flush) {
+        session->transport->flush(session);
+    }
+}
+
+static void message(struct eio_session *session, const struct eio_packet *packet)
+{
+    session->server->ops->on_message(session, packet->binary, packet->data);
+}
+
+void eio_session_receive(struct eio_session *session, const struct eio_packet *packet)
+{
+    if (session->state != EIO_OPEN && session->state != EIO_UPGRADING) {
+        return;
+    }
+    switch (packet->type) {
+    case EIO_PACKET_MESSAGE:
+        message(session, packet);
+        break;
+    case EIO_PACKET_PONG:
+        eio_heartbeat_pong(session);
+        break;
+    case EIO_PACKET_CLOSE:
+        eio_session_end(session, EIO_CLOSE_CLIENT);
+        break;
+    case EIO_PACKET_PING: /* the wrong direction since protocol 4 */
+        eio_session_end(session, EIO_CLOSE_PROTOCOL);
+        break;
+    case EIO_PACKET_OPEN:
+    case EIO_PACKET_UPGRADE:
+    case EIO_PACKET_NOOP:
+        break;
+    }
+}

@@ -1,0 +1,182 @@
+/* WebSocket: one packet a message, straight into the connection's own queue. */
+#include "engineio/internal.h"
+#include "websocket/handshake.h"
+
+static struct eio_session *session_of(struct ws_stream *stream)
+{
+    return container_of(stream, struct eio_session, ws);
+}
+
+static enum err packet_of(enum ws_opcode opcode, struct str payload, struct eio_packet *packet)
+{
+    if (opcode == WS_TEXT) {
+        return eio_packet_parse(payload, packet);
+    }
+    *packet = (struct eio_packet){EIO_PACKET_MESSAGE, true, payload};
+    return OK;
+}
+
+static void on_message(struct ws_stream *stream, enum ws_opcode opcode, struct str payload)
+{
+    struct eio_session *session = session_of(stream);
+    struct eio_packet packet;
+    if (session->state == EIO_UPGRADING) {
+        eio_upgrade_receive(session, opcode, payload);
+    } else if (session->transport != &eio_websocket) {
+        return; /* a candidate that was given up */
+    } else if (packet_of(opcode, payload, &packet)) {
+        eio_session_end(session, EIO_CLOSE_PROTOCOL);
+    } else {
+        eio_session_receive(session, &packet);
+    }
+}
+
+static enum eio_close_reason reason_of(unsigned code, enum net_close_reason reason)
+{
+    if (reason == NET_CLOSED_SLOW) {
+        return EIO_CLOSE_SLOW;
+    }
+    bool broken = code == WS_PROTOCOL_ERROR || code == WS_INVALID_DATA || code == WS_TOO_BIG;
+    return broken && reason == NET_CLOSED_BY_US ? EIO_CLOSE_PROTOCOL : EIO_CLOSE_TRANSPORT;
+}
+
+static void on_close(struct ws_stream *stream, unsigned code, enum net_close_reason reason)
+{
+    struct eio_session *session = session_of(stream);
+    if (session->state == EIO_CLOSED) {
+        list_remove(&session->due); /* from those that wait for this */
+        eio_session_touch(session);
+    } else if (session->transport == &eio_websocket) {
+        eio_session_end(session, reason_of(code, reason));
+    } else {
+        eio_upgrade_fail(session);
+    }
+}
+
+static const struct ws_stream_ops stream_ops = {.on_message = on_message, .on_close = on_close};
+
+static enum err websocket_send(struct eio_session *session, struct rcbuf *packet)
+{
+    enum err err = ws_stream_send(&session->ws, packet);
+    if (err) {
+        eio_session_end(session, err == ERR_LIMIT ? EIO_CLOSE_SLOW : EIO_CLOSE_TRANSPORT);
+    }
+    return err;
+}
+
+/* On failure the session has ended, and nobody waits for this ping. */
+static void websocket_ping(struct eio_session *session)
+{
+    if (websocket_send(session, session->server->ping)) {
+        return;
+    }
+}
+
+static void websocket_close(struct eio_session *session)
+{
+    ws_stream_close(&session->ws, WS_NORMAL);
+}
+
+/* Where our close frame was sent before and not answered in time, there is nothing left to say. */
+static void websocket_drop(struct eio_session *session)
+{
+    if (session->reason == EIO_CLOSE_PROTOCOL) {
+        ws_stream_fail(&session->ws, WS_POLICY);
+    } else if (session->reason == EIO_CLOSE_SLOW || session->reason == EIO_CLOSE_SERVER) {
+        ws_stream_abort(&session->ws);
+    } else {
+        ws_stream_fail(&session->ws, WS_NORMAL);
+    }
+}
+
+const struct eio_transport eio_websocket = {
+    .name = "websocket",
+    .send = websocket_send,
+    .ping = websocket_ping,
+    .close = websocket_close,
+    .drop = websocket_drop,
+};
+
+/* Queues the answer to a handshake. */
+static enum err send_101(struct net_conn *conn, const struct http_request *request,
+                         unsigned *ret_status)
+{
+    struct buf response;
+    buf_init(&response, 0);
+    enum err err = ws_handshake_accept(request, &response, ret_status);
+    if (!err) {
+        struct rcbuf *bytes = rcbuf_copy(buf_str(&response));
+        err = bytes ? net_conn_send(conn, bytes) : ERR_NOMEM;
+        rcbuf_unref(&bytes);
+    }
+    buf_fini(&response);
+    return err;
+}
+
+enum err eio_websocket_begin(struct eio_session *session, struct http_exchange *exchange,
+                             const struct http_request *request, unsigned *ret_status)
+{
+    uint64_t max = session->server->options->max_payload;
+    struct net_conn *conn = http_exchange_conn(exchange);
+    enum err err = send_101(conn, request, ret_status);
+    if (!err) {
+        ws_stream_init(&session->ws, conn, &stream_ops,
+                       max < UINT32_MAX ? (uint32_t)max : UINT32_MAX);
+    }
+    return err;
+}
+
+void eio_websocket_take(struct eio_session *session, struct http_exchange *exchange)
+{
+    http_upgrade(exchange, &ws_net_ops, &session->ws);
+}
+
+void eio_websocket_send_queue(struct eio_session *session)
+{
+    struct rcbuf *packet;
+    while ((packet = eio_queue_front(&session->queue)) && !websocket_send(session, packet)) {
+        eio_queue_pop(&session->queue);
+    }
+}
+
+static void refused_on_read(struct net_conn *conn, struct str bytes)
+{
+    (void)conn;
+    (void)bytes;
+}
+
+static void refused_on_close(struct net_conn *conn, enum net_close_reason reason)
+{
+    (void)conn;
+    (void)reason;
+}
+
+static const struct net_conn_ops refused_ops = {
+    .on_read = refused_on_read,
+    .on_close = refused_on_close,
+};
+
+static enum err send_policy_close(struct net_conn *conn)
+{
+    struct rcbuf *frame = ws_frame_encode(WS_CLOSE, STR("\x03\xf0")); /* 1008 */
+    enum err err = frame ? net_conn_send(conn, frame) : ERR_NOMEM;
+    rcbuf_unref(&frame);
+    return err;
+}
+
+void eio_websocket_turn_away(struct http_exchange *exchange, const struct http_request *request)
+{
+    struct net_conn *conn = http_exchange_conn(exchange);
+    unsigned status = 400;
+    if (send_101(conn, request, &status)) {
+        eio_respond_error(exchange, EIO_ERROR_REQUEST);
+        return;
+    }
+    enum err err = send_policy_close(conn);
+    http_upgrade(exchange, &refused_ops, NULL);
+    if (err) {
+        net_conn_close(conn, NET_CLOSED_BY_US);
+    } else {
+        net_conn_finish(conn);
+    }
+}
