@@ -1,7 +1,5 @@
 #include "engineio/payload.h"
 
-#include <string.h>
-
 #include "util/base64.h"
 #include "util/utf8.h"
 
@@ -11,11 +9,8 @@ static const char binary_mark = 'b';
 size_t eio_payload_count(struct str body)
 {
     size_t count = 1;
-    for (const char *at = body.ptr, *end = body.ptr + body.len; at < end; at++, count++) {
-        at = memchr(at, separator, (size_t)(end - at));
-        if (!at) {
-            break;
-        }
+    for (size_t at; (at = str_find(body, separator)) < body.len; count++) {
+        body = str_skip(body, at + 1);
     }
     return count;
 }
