@@ -3,13 +3,23 @@
 
 static void on_timer(struct wheel_timer *timer);
 
+/*
+ * The wheel is late by up to a tick, the ping before this was too: patience ends early rather than
+ * late, so that a client that adds interval and timeout up for itself finds the session gone.
+ */
+static uint64_t patience(uint64_t timeout_ms)
+{
+    const uint64_t late = 2 * WHEEL_TICK_MS;
+    return timeout_ms > 4 * late ? timeout_ms - late : timeout_ms;
+}
+
 static void arm(struct eio_session *session, enum eio_heartbeat phase)
 {
     const struct eio_server_options *options = session->server->options;
     session->heartbeat = (uint8_t)phase;
     loop_timer_set(session->server->loop, &session->timer,
                    phase == EIO_HEARTBEAT_IDLE ? options->ping_interval_ms
-                                               : options->ping_timeout_ms);
+                                               : patience(options->ping_timeout_ms));
 }
 
 /* The patience begins when the ping is queued, whether or not a poll is there to take it. */

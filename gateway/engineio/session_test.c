@@ -1,0 +1,288 @@
+/* Sessions on WebSocket from the beginning, and what all sessions share. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "eio_world.h"
+#include "engineio/internal.h"
+
+static struct world world;
+static struct client a, b;
+
+static int begin(void **state)
+{
+    (void)state;
+    world_init(&world);
+    world.options.ping_interval_ms = 25000;
+    world_open(&world);
+    client_open(&a, &world);
+    client_open(&b, &world);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    client_close(&a);
+    client_close(&b);
+    world_close(&world);
+    return 0;
+}
+
+static unsigned close_code(const struct client *client)
+{
+    return client->body_len < 2
+               ? 0
+               : (unsigned)(unsigned char)client->body[0] << 8 | (unsigned char)client->body[1];
+}
+
+static void a_session_is_small(void **state)
+{
+    (void)state;
+    assert_in_range(sizeof(struct eio_session) + 20 + sizeof "203.0.113.7:52100", 1, 320);
+    assert_in_range(sizeof(struct ws_stream), 1, 32);
+}
+
+static void a_handshake_by_websocket_offers_no_upgrade(void **state)
+{
+    (void)state;
+    client_ws_open(&a, NULL);
+    assert_non_null(strstr(a.body, "\"upgrades\":[],"));
+    assert_true(str_eq(eio_session_sid(world.session), str_from(a.sid)));
+    assert_string_equal(eio_session_transport(world.session), "websocket");
+    assert_int_equal(strncmp(eio_session_peer(world.session), "127.0.0.1:", 10), 0);
+    assert_int_equal(eio_server_stats(world.server)->websocket, 1);
+}
+
+static void messages_go_both_ways(void **state)
+{
+    (void)state;
+    client_ws_open(&a, NULL);
+    client_ws_send(&a, WS_TEXT, STR("4hello"));
+    client_ws_expect(&a, "4hello");
+    client_ws_send(&a, WS_BINARY, STR("\x01\x02\x03\x04"));
+    assert_int_equal(client_ws_frame(&a), WS_BINARY);
+    assert_string_equal(a.body, "\x01\x02\x03\x04");
+    world_expect(&world, "open;text hello;bytes \x01\x02\x03\x04;");
+}
+
+static void data_may_follow_the_handshake_at_once(void **state)
+{
+    (void)state;
+    client_send(&a, STR("GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\n"
+                        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+                        "\x81\x86\0\0\0\0"
+                        "4early"));
+    world_expect(&world, "open;text early;");
+}
+
+static void fragments_become_one_packet(void **state)
+{
+    (void)state;
+    client_ws_open(&a, NULL);
+    client_send(&a, STR("\x01\x83\0\0\0\0"
+                        "4on\x89\x81\0\0\0\0?\x80\x81\0\0\0\0"
+                        "e"));
+    assert_int_equal(client_ws_frame(&a), WS_PONG);
+    client_ws_expect(&a, "4one");
+}
+
+static void check_ends(struct str text, unsigned code, const char *log)
+{
+    client_ws_open(&a, NULL);
+    client_ws_send(&a, WS_TEXT, text);
+    assert_int_equal(client_ws_frame(&a), WS_CLOSE);
+    assert_int_equal(close_code(&a), code);
+    assert_true(client_sees_end(&a));
+    world_expect(&world, log);
+    client_close(&a);
+    client_open(&a, &world);
+}
+
+static void broken_packets_end_the_session(void **state)
+{
+    (void)state;
+    check_ends(STR("abc"), WS_POLICY, "open;close protocol error;");
+    check_ends(STR(""), WS_POLICY, "open;close protocol error;");
+    check_ends(STR("2"), WS_POLICY, "open;close protocol error;");
+    check_ends(STR("2probe"), WS_POLICY, "open;close protocol error;");
+    check_ends(STR("1"), WS_NORMAL, "open;close client;");
+    check_ends(STR("4\xff"), WS_INVALID_DATA, "open;close protocol error;");
+    static char large[100001];
+    memset(large, '4', sizeof large);
+    check_ends(str_range(large, sizeof large), WS_TOO_BIG, "open;close protocol error;");
+}
+
+static void the_connections_end_is_the_sessions(void **state)
+{
+    (void)state;
+    client_ws_open(&a, NULL);
+    client_close(&a);
+    world_expect(&world, "open;close transport;");
+    client_open(&a, &world);
+    client_ws_open(&a, NULL);
+    client_ws_send(&a, WS_CLOSE, STR("\x03\xe8"));
+    assert_int_equal(client_ws_frame(&a), WS_CLOSE);
+    world_expect(&world, "open;close transport;");
+}
+
+static void our_close_waits_for_the_clients_answer(void **state)
+{
+    (void)state;
+    client_ws_open(&a, NULL);
+    eio_session_close(world.session, EIO_CLOSE_SERVER);
+    assert_int_equal(client_ws_frame(&a), WS_CLOSE);
+    assert_int_equal(close_code(&a), WS_NORMAL);
+    world_expect(&world, "open;");
+    client_ws_send(&a, WS_TEXT, STR("4late"));
+    client_ws_send(&a, WS_CLOSE, STR("\x03\xe8"));
+    assert_true(client_sees_end(&a));
+    world_expect(&world, "close server;");
+}
+
+static void our_close_does_not_wait_for_ever(void **state)
+{
+    (void)state;
+    client_ws_open(&a, NULL);
+    eio_session_close(world.session, EIO_CLOSE_SERVER);
+    world_advance(&world, 5100);
+    world_expect(&world, "open;close server;");
+    assert_int_equal(eio_server_stats(world.server)->sessions, 0);
+}
+
+static void what_is_sent_before_the_close_arrives(void **state)
+{
+    (void)state;
+    world.greet = world.close_in_open = true;
+    client_ws_open(&a, NULL);
+    client_ws_expect(&a, "4welcome");
+    assert_int_equal(client_ws_frame(&a), WS_CLOSE);
+    client_ws_send(&a, WS_CLOSE, STR(""));
+    world_expect(&world, "open;close server;");
+}
+
+/* One piece of memory for all, whatever the transport. */
+static void a_packet_is_shared(void **state)
+{
+    (void)state;
+    client_ws_open(&a, NULL);
+    struct eio_session *first = world.session;
+    client_handshake(&b);
+    struct rcbuf *packet = eio_encode_text(STR("for all"));
+    assert_int_equal(eio_session_send(first, packet), OK);
+    assert_int_equal(eio_session_send(world.session, packet), OK);
+    assert_int_equal(packet->refs, 3);
+    client_ws_expect(&a, "4for all");
+    client_poll(&b, b.sid);
+    client_expect(&b, 200, "4for all");
+    assert_int_equal(packet->refs, 1);
+    rcbuf_unref(&packet);
+}
+
+static void origins_decide_over_handshakes(void **state)
+{
+    (void)state;
+    client_ws_request(&a, "", "Sec-WebSocket-Version: 13\r\nOrigin: http://evil.example\r\n");
+    client_expect(&a, 403, "{\"code\":4,\"message\":\"Forbidden\"}");
+    assert_true(client_sees_end(&a));
+    client_ws_request(&b, "", "Sec-WebSocket-Version: 13\r\nOrigin: http://good.example\r\n");
+    world_expect(&world, "open;");
+}
+
+static void bad_handshakes_are_refused_before_101(void **state)
+{
+    (void)state;
+    client_ws_request(&a, "", "Sec-WebSocket-Version: 12\r\n");
+    client_answer(&a);
+    assert_int_equal(a.status, 426);
+    assert_non_null(strcasestr(a.head, "\r\nSec-WebSocket-Version: 13\r\n"));
+    client_send(&b, STR("GET /socket.io/?EIO=3&transport=websocket HTTP/1.1\r\nHost: x\r\n"
+                        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"));
+    client_expect(&b, 400, "{\"code\":5,\"message\":\"Unsupported protocol version\"}");
+    world_expect(&world, "");
+    assert_int_equal(eio_server_stats(world.server)->sessions, 0);
+}
+
+static void compression_is_offered_in_vain(void **state)
+{
+    (void)state;
+    client_ws_request(&a, "",
+                      "Sec-WebSocket-Version: 13\r\n"
+                      "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n");
+    world_settle(&world);
+    assert_false(client_quiet(&a));
+    assert_non_null(buf_cstr(&a.in));
+    assert_null(strcasestr(a.in.data, "permessage-deflate"));
+    world_expect(&world, "open;");
+}
+
+static void whoever_is_above_may_refuse(void **state)
+{
+    (void)state;
+    world.refuse = ERR_DENIED;
+    client_ws_request(&a, "", "Sec-WebSocket-Version: 13\r\n");
+    client_expect(&a, 403, "{\"code\":4,\"message\":\"Forbidden\"}");
+    world_expect(&world, "");
+    assert_int_equal(eio_server_stats(world.server)->websocket, 0);
+}
+
+static void the_servers_end_is_every_sessions_end(void **state)
+{
+    (void)state;
+    client_ws_open(&a, NULL);
+    client_ws_open(&b, NULL);
+    eio_server_free(world.server);
+    world.server = NULL;
+    world_expect(&world, "open;open;close server;close server;");
+}
+
+static void the_http_server_may_go_first(void **state)
+{
+    (void)state;
+    client_ws_open(&a, NULL);
+    client_handshake(&b);
+    client_poll(&b, b.sid);
+    http_server_free(world.http);
+    world.http = NULL;
+    world_expect(&world, "open;open;close transport;close transport;");
+}
+
+static void every_reason_has_a_name(void **state)
+{
+    (void)state;
+    for (int i = 0; i < EIO_CLOSE_REASONS; i++) {
+        assert_non_null(eio_close_reason_name((enum eio_close_reason)i));
+    }
+    assert_string_equal(eio_close_reason_name(EIO_CLOSE_REASONS), "unknown");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+    const struct CMUnitTest tests[] = {
+        TEST(a_session_is_small),
+        TEST(a_handshake_by_websocket_offers_no_upgrade),
+        TEST(messages_go_both_ways),
+        TEST(data_may_follow_the_handshake_at_once),
+        TEST(fragments_become_one_packet),
+        TEST(broken_packets_end_the_session),
+        TEST(the_connections_end_is_the_sessions),
+        TEST(our_close_waits_for_the_clients_answer),
+        TEST(our_close_does_not_wait_for_ever),
+        TEST(what_is_sent_before_the_close_arrives),
+        TEST(a_packet_is_shared),
+        TEST(origins_decide_over_handshakes),
+        TEST(bad_handshakes_are_refused_before_101),
+        TEST(compression_is_offered_in_vain),
+        TEST(whoever_is_above_may_refuse),
+        TEST(the_servers_end_is_every_sessions_end),
+        TEST(the_http_server_may_go_first),
+        TEST(every_reason_has_a_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
