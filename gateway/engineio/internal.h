@@ -34,14 +34,14 @@ enum eio_heartbeat {
 
 struct eio_session {
     struct map_node node; /* in server->by_sid until CLOSED */
-    struct list due;      /* on server->due or, told and waiting for its connection, ->parting */
+    struct list due;      /* on server->due while the end of a turn has work for it */
     struct eio_server *server;
     const struct eio_transport *transport;
     struct eio_upgrade *upgrade; /* owned; while UPGRADING */
     struct http_exchange *poll;  /* the request that waits for packets, or NULL */
     struct eio_queue queue;      /* what waits for a poll, or for the handshake's end */
     struct ws_stream ws;      /* the transport, or the candidate; conn NULL where there is none */
-    struct wheel_timer timer; /* heartbeat; from CLOSING on the deadline */
+    struct wheel_timer timer; /* heartbeat; in CLOSING the deadline */
     void *user;
     struct loop_reap reap;
     uint8_t state;     /* enum eio_state, changed by eio_session_move alone */
@@ -50,7 +50,6 @@ struct eio_session {
     uint8_t sid_len;
     bool ping_due;    /* polling: a ping leaves before anything else */
     bool close_asked; /* in OPENING */
-    bool told;        /* on_close was called */
     char text[];      /* sid, then the peer's address with a terminator */
 };
 
@@ -61,8 +60,7 @@ struct eio_server {
     void *owner;
     const struct http_server *http; /* whose CORS policy decides; NULL: all origins are welcome */
     struct map by_sid;
-    struct list due;     /* sessions with work at the end of this turn */
-    struct list parting; /* CLOSED and told, but their connection is not gone yet */
+    struct list due; /* sessions with work at the end of this turn */
     struct loop_task turn;
     struct rcbuf *ping, *probe; /* encoded once */
     struct buf scratch;         /* body of a poll's answer */
@@ -89,8 +87,6 @@ void eio_session_end(struct eio_session *session, enum eio_close_reason reason);
 void eio_session_touch(struct eio_session *session);
 /* That work. */
 void eio_session_turn(struct eio_session *session);
-/* From CLOSING on: what has not happened by then is forced. */
-void eio_session_set_deadline(struct eio_session *session);
 
 /* polling.c */
 void eio_polling_poll(struct eio_session *session, struct http_exchange *exchange);

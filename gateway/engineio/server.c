@@ -255,7 +255,6 @@ struct eio_server *eio_server_new(struct loop *loop, const struct eio_server_opt
     server->owner = owner;
     map_init(&server->by_sid, sid_of);
     list_init(&server->due);
-    list_init(&server->parting);
     loop_task_init(&server->turn, on_turn);
     buf_init(&server->scratch, 0);
     server->ping = eio_encode(EIO_PACKET_PING, STR(""));
@@ -275,17 +274,6 @@ static void end_all(struct eio_server *server)
     }
 }
 
-/* Connections that say good-bye yet lose their session. */
-static void let_go(struct list *parting)
-{
-    struct list *node;
-    while ((node = list_pop_front(parting))) {
-        struct eio_session *session = container_of(node, struct eio_session, due);
-        ws_stream_fini(&session->ws);
-        eio_session_turn(session);
-    }
-}
-
 void eio_server_free(struct eio_server *server)
 {
     if (!server) {
@@ -295,7 +283,6 @@ void eio_server_free(struct eio_server *server)
     while (!list_empty(&server->due)) {
         work(&server->due);
     }
-    let_go(&server->parting);
     loop_task_cancel(&server->turn);
     map_fini(&server->by_sid);
     buf_fini(&server->scratch);

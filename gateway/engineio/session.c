@@ -114,13 +114,9 @@ static void reap(struct loop_reap *node)
 /* The last reference in this room is gone. */
 static void release(struct eio_session *session)
 {
-    struct loop *loop = session->server->loop;
     list_remove(&session->due);
     eio_queue_clear(&session->queue);
-    if (session->state == EIO_CLOSED) {
-        loop_timer_cancel(loop, &session->timer);
-    }
-    loop_reap(loop, &session->reap, reap);
+    loop_reap(session->server->loop, &session->reap, reap);
 }
 
 static void forget(struct eio_session *session)
@@ -160,14 +156,10 @@ void eio_session_touch(struct eio_session *session)
 static void on_deadline(struct wheel_timer *timer)
 {
     struct eio_session *session = container_of(timer, struct eio_session, timer);
-    if (session->state == EIO_CLOSED) {
-        ws_stream_abort(&session->ws);
-    } else {
-        eio_session_end(session, (enum eio_close_reason)session->reason);
-    }
+    eio_session_end(session, (enum eio_close_reason)session->reason);
 }
 
-void eio_session_set_deadline(struct eio_session *session)
+static void set_deadline(struct eio_session *session)
 {
     struct loop *loop = session->server->loop;
     loop_timer_cancel(loop, &session->timer);
@@ -204,7 +196,7 @@ void eio_session_close(struct eio_session *session, enum eio_close_reason reason
     }
     eio_upgrade_fail(session);
     eio_session_move(session, EIO_CLOSING);
-    eio_session_set_deadline(session);
+    set_deadline(session);
     session->transport->close(session);
 }
 
@@ -221,32 +213,17 @@ void eio_session_end(struct eio_session *session, enum eio_close_reason reason)
     eio_session_move(session, EIO_CLOSED);
     session->server->stats.closed[session->reason]++;
     forget(session);
-    eio_session_set_deadline(session);
+    loop_timer_cancel(session->server->loop, &session->timer);
     session->transport->drop(session);
     eio_queue_clear(&session->queue);
     eio_session_touch(session);
 }
 
-/* CLOSED: tells whoever is above, once, then waits for the connection to be gone. */
-static void part(struct eio_session *session)
-{
-    struct eio_server *server = session->server;
-    if (!session->told) {
-        session->told = true;
-        server->ops->on_close(session, (enum eio_close_reason)session->reason);
-    }
-    list_remove(&session->due);
-    if (session->ws.conn) {
-        list_push_back(&server->parting, &session->due);
-    } else {
-        release(session);
-    }
-}
-
 void eio_session_turn(struct eio_session *session)
 {
     if (session->state == EIO_CLOSED) {
-        part(session);
+        session->server->ops->on_close(session, (enum eio_close_reason)session->reason);
+        release(session);
     } else if (session->transport->flush) {
         session->transport->flush(session);
     }

@@ -344,7 +344,7 @@ static void no_ping_leaves_by_poll_while_upgrading(void **state)
     (void)state;
     probe();
     client_poll(&http, http.sid);
-    world_advance(&world, 90);
+    world_advance(&world, 110);
     client_expect(&http, 200, "6");
     world_advance(&world, 900); /* several intervals and timeouts */
     client_poll(&http, http.sid);

@@ -22,8 +22,6 @@ static void on_message(struct ws_stream *stream, enum ws_opcode opcode, struct s
     struct eio_packet packet;
     if (session->state == EIO_UPGRADING) {
         eio_upgrade_receive(session, opcode, payload);
-    } else if (session->transport != &eio_websocket) {
-        return; /* a candidate that was given up */
     } else if (packet_of(opcode, payload, &packet)) {
         eio_session_end(session, EIO_CLOSE_PROTOCOL);
     } else {
@@ -43,10 +41,7 @@ static enum eio_close_reason reason_of(unsigned code, enum net_close_reason reas
 static void on_close(struct ws_stream *stream, unsigned code, enum net_close_reason reason)
 {
     struct eio_session *session = session_of(stream);
-    if (session->state == EIO_CLOSED) {
-        list_remove(&session->due); /* from those that wait for this */
-        eio_session_touch(session);
-    } else if (session->transport == &eio_websocket) {
+    if (session->transport == &eio_websocket) {
         eio_session_end(session, reason_of(code, reason));
     } else {
         eio_upgrade_fail(session);
@@ -139,44 +134,32 @@ void eio_websocket_send_queue(struct eio_session *session)
     }
 }
 
-static void refused_on_read(struct net_conn *conn, struct str bytes)
+static void ignore_message(struct ws_stream *stream, enum ws_opcode opcode, struct str payload)
 {
-    (void)conn;
-    (void)bytes;
+    (void)stream;
+    (void)opcode;
+    (void)payload;
 }
 
-static void refused_on_close(struct net_conn *conn, enum net_close_reason reason)
+static void ignore_close(struct ws_stream *stream, unsigned code, enum net_close_reason reason)
 {
-    (void)conn;
+    (void)stream;
+    (void)code;
     (void)reason;
-}
-
-static const struct net_conn_ops refused_ops = {
-    .on_read = refused_on_read,
-    .on_close = refused_on_close,
-};
-
-static enum err send_policy_close(struct net_conn *conn)
-{
-    struct rcbuf *frame = ws_frame_encode(WS_CLOSE, STR("\x03\xf0")); /* 1008 */
-    enum err err = frame ? net_conn_send(conn, frame) : ERR_NOMEM;
-    rcbuf_unref(&frame);
-    return err;
 }
 
 void eio_websocket_turn_away(struct http_exchange *exchange, const struct http_request *request)
 {
+    static const struct ws_stream_ops ignore = {.on_message = ignore_message,
+                                                .on_close = ignore_close};
     struct net_conn *conn = http_exchange_conn(exchange);
-    unsigned status = 400;
+    struct ws_stream stream;
+    unsigned status = 503;
     if (send_101(conn, request, &status)) {
-        eio_respond_error(exchange, EIO_ERROR_REQUEST);
+        eio_respond_ws_refusal(exchange, status);
         return;
     }
-    enum err err = send_policy_close(conn);
-    http_upgrade(exchange, &refused_ops, NULL);
-    if (err) {
-        net_conn_close(conn, NET_CLOSED_BY_US);
-    } else {
-        net_conn_finish(conn);
-    }
+    ws_stream_init(&stream, conn, &ignore, 0);
+    http_upgrade(exchange, &ws_net_ops, &stream);
+    ws_stream_fail(&stream, WS_POLICY); /* from here on the connection knows it no more */
 }

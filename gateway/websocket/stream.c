@@ -69,7 +69,7 @@ void ws_stream_init(struct ws_stream *stream, struct net_conn *conn,
 
 enum err ws_stream_send(struct ws_stream *stream, struct rcbuf *frames)
 {
-    if (!stream->conn || stream->state != WS_STREAM_OPEN) {
+    if (!stream->conn || stream->closing) {
         return ERR_CLOSED;
     }
     return net_conn_send(stream->conn, frames);
@@ -86,87 +86,74 @@ static enum err send_frame(struct ws_stream *stream, enum ws_opcode opcode, stru
     return err;
 }
 
-/* Codes that are never on the wire become an empty close frame. False: the connection is closing.
+/* A code that is never on the wire becomes an empty close frame. What can't be said is not: closes.
  */
-static bool send_close(struct ws_stream *stream, unsigned code)
+static void send_close(struct ws_stream *stream, unsigned code)
 {
     char bytes[2] = {(char)(code >> 8), (char)code};
     bool mute = code == WS_NO_STATUS || code == WS_ABNORMAL;
+    stream->close_code = (uint16_t)code;
     if (send_frame(stream, WS_CLOSE, str_range(bytes, mute ? 0 : sizeof bytes))) {
         net_conn_close(stream->conn, NET_CLOSED_BY_US);
-        return false;
     }
-    return true;
 }
 
-static void end(struct ws_stream *stream)
+/* A connection whose stream has ended: nobody is told anything. */
+static void ended_on_read(struct net_conn *conn, struct str bytes)
 {
-    stream->state = WS_STREAM_ENDING;
+    (void)conn;
+    (void)bytes;
+}
+
+static void ended_on_close(struct net_conn *conn, enum net_close_reason reason)
+{
+    (void)conn;
+    (void)reason;
+}
+
+static const struct net_conn_ops ended_ops = {
+    .on_read = ended_on_read,
+    .on_close = ended_on_close,
+};
+
+/* Lets go of the connection, which may outlive the stream while it lingers. */
+static struct net_conn *detach(struct ws_stream *stream)
+{
+    struct net_conn *conn = stream->conn;
+    stream->conn = NULL;
     assembly_free(stream);
-    if (stream->conn) {
-        net_conn_finish(stream->conn);
-    }
+    net_conn_set_owner(conn, &ended_ops, NULL);
+    return conn;
 }
 
 void ws_stream_close(struct ws_stream *stream, enum ws_close_code code)
 {
-    if (!stream->conn || stream->state != WS_STREAM_OPEN) {
-        return;
+    if (stream->conn && !stream->closing) {
+        stream->closing = true;
+        send_close(stream, code);
     }
-    stream->state = WS_STREAM_CLOSING;
-    stream->close_code = (uint16_t)code;
-    send_close(stream, code);
 }
 
 void ws_stream_fail(struct ws_stream *stream, enum ws_close_code code)
 {
-    if (!stream->conn || stream->state == WS_STREAM_ENDING) {
-        return;
-    }
-    bool sent = stream->state == WS_STREAM_CLOSING;
-    if (!sent) {
-        stream->close_code = (uint16_t)code;
-    }
-    stream->state = WS_STREAM_ENDING;
-    if (sent || send_close(stream, code)) {
-        net_conn_finish(stream->conn);
+    if (stream->conn) {
+        ws_stream_close(stream, code);
+        net_conn_finish(detach(stream));
     }
 }
 
 void ws_stream_abort(struct ws_stream *stream)
 {
     if (stream->conn) {
-        stream->state = WS_STREAM_ENDING;
-        net_conn_close(stream->conn, NET_CLOSED_BY_US);
+        net_conn_close(detach(stream), NET_CLOSED_BY_US);
     }
 }
 
-/* A connection whose stream is gone: nobody is told anything. */
-static void orphan_on_read(struct net_conn *conn, struct str bytes)
+/* The peer broke the protocol, or memory is short. */
+static void fault(struct ws_stream *stream, unsigned code)
 {
-    (void)conn;
-    (void)bytes;
-}
-
-static void orphan_on_close(struct net_conn *conn, enum net_close_reason reason)
-{
-    (void)conn;
-    (void)reason;
-}
-
-static const struct net_conn_ops orphan_ops = {
-    .on_read = orphan_on_read,
-    .on_close = orphan_on_close,
-};
-
-void ws_stream_fini(struct ws_stream *stream)
-{
-    assembly_free(stream);
-    if (stream->conn) {
-        net_conn_set_owner(stream->conn, &orphan_ops, NULL);
-        net_conn_close(stream->conn, NET_CLOSED_BY_US);
-        stream->conn = NULL;
-    }
+    ws_stream_fail(stream, (enum ws_close_code)code);
+    stream->ops->on_close(stream, code, NET_CLOSED_BY_US);
 }
 
 /* Section 5.5.1. 0 where the payload is in order, else what to fail with. */
@@ -188,27 +175,23 @@ static unsigned close_payload_fault(struct str payload, unsigned *ret_code)
     return 0;
 }
 
+/* The answer is the code itself; to our own close frame it is the end. */
 static void on_close_frame(struct ws_stream *stream, struct str payload)
 {
     unsigned code = 0;
-    unsigned fault = close_payload_fault(payload, &code);
-    if (fault) {
-        ws_stream_fail(stream, (enum ws_close_code)fault);
+    unsigned wrong = close_payload_fault(payload, &code);
+    if (wrong) {
+        fault(stream, wrong);
         return;
     }
-    if (stream->state == WS_STREAM_OPEN) {
-        stream->close_code = (uint16_t)code;
-        if (!send_close(stream, code)) {
-            return;
-        }
-    }
-    end(stream);
+    ws_stream_fail(stream, (enum ws_close_code)code);
+    stream->ops->on_close(stream, stream->close_code, NET_CLOSED_BY_PEER);
 }
 
 /* Section 5.5.2. Closing already, a pong is owed no more. */
 static void on_ping_frame(struct ws_stream *stream, struct str payload)
 {
-    if (stream->state != WS_STREAM_OPEN || stream->pongs >= PONGS_MAX) {
+    if (stream->closing || stream->pongs >= PONGS_MAX) {
         return;
     }
     if (!send_frame(stream, WS_PONG, payload)) {
@@ -227,7 +210,7 @@ static void on_control(struct ws_stream *stream, enum ws_opcode opcode, struct s
 
 static void deliver(struct ws_stream *stream, enum ws_opcode opcode, struct str payload)
 {
-    if (stream->state == WS_STREAM_OPEN) {
+    if (!stream->closing) {
         stream->ops->on_message(stream, opcode, payload);
     }
 }
@@ -257,7 +240,7 @@ static void on_whole_frame(struct ws_stream *stream, const struct ws_frame_heade
     if (is_control(frame)) {
         on_control(stream, frame->opcode, payload);
     } else if (frame->opcode == WS_TEXT && !utf8_valid(payload)) {
-        ws_stream_fail(stream, WS_INVALID_DATA);
+        fault(stream, WS_INVALID_DATA);
     } else {
         deliver(stream, frame->opcode, payload);
     }
@@ -285,7 +268,7 @@ static void end_message(struct ws_stream *stream)
 {
     struct ws_assembly *assembly = stream->assembly;
     if (assembly->opcode == WS_TEXT && !utf8_complete(&assembly->utf8)) {
-        ws_stream_fail(stream, WS_INVALID_DATA);
+        fault(stream, WS_INVALID_DATA);
         return;
     }
     /* The stream is at rest already when the owner hears of it. */
@@ -330,12 +313,11 @@ static enum err take_payload(struct ws_assembly *assembly, struct str piece)
     return OK;
 }
 
-static void fail_with(struct ws_stream *stream, enum err err)
+static void fault_of(struct ws_stream *stream, enum err err)
 {
-    ws_stream_fail(stream, err == ERR_INVALID ? WS_INVALID_DATA
-                           : err == ERR_LIMIT ? WS_TOO_BIG
-                           : err == ERR_PROTO ? WS_PROTOCOL_ERROR
-                                              : WS_INTERNAL);
+    fault(stream, err == ERR_INVALID ? WS_INVALID_DATA
+                  : err == ERR_LIMIT ? WS_TOO_BIG
+                                     : WS_INTERNAL);
 }
 
 /* Bytes that the frame in progress takes. */
@@ -347,7 +329,7 @@ static size_t feed_payload(struct ws_stream *stream, char *bytes, size_t len)
     ws_unmask(bytes, n, assembly->frame.mask, assembly->taken);
     enum err err = take_payload(assembly, str_range(bytes, n));
     if (err) {
-        fail_with(stream, err);
+        fault_of(stream, err);
     } else if (assembly->taken == assembly->frame.length) {
         end_frame(stream);
     }
@@ -367,7 +349,7 @@ static size_t start_frame(struct ws_stream *stream, const struct ws_frame_header
     }
     enum err err = begin_frame(stream, frame);
     if (err) {
-        fail_with(stream, err);
+        fault_of(stream, err);
         return 0;
     }
     return len > 0 || frame->length == 0 ? feed_payload(stream, payload, len) : 0;
@@ -378,7 +360,7 @@ static size_t keep_head(struct ws_stream *stream, const char *bytes, size_t len)
 {
     struct ws_assembly *assembly = assembly_of(stream);
     if (!assembly) {
-        fail_with(stream, ERR_NOMEM);
+        fault_of(stream, ERR_NOMEM);
         return len;
     }
     memcpy(assembly->head + assembly->head_len, bytes, len);
@@ -401,9 +383,9 @@ static size_t feed_header(struct ws_stream *stream, char *bytes, size_t len)
     if (err == ERR_AGAIN) {
         return keep_head(stream, bytes, len);
     }
-    unsigned fault = err ? WS_PROTOCOL_ERROR : header_fault(stream, &frame);
-    if (fault) {
-        ws_stream_fail(stream, (enum ws_close_code)fault);
+    unsigned wrong = err ? WS_PROTOCOL_ERROR : header_fault(stream, &frame);
+    if (wrong) {
+        fault(stream, wrong);
         return len;
     }
     if (stream->assembly) {
@@ -421,15 +403,11 @@ static void stream_on_read(struct net_conn *conn, struct str bytes)
     /* The read buffer is nobody's but the reader's until return: see net/conn.h. */
     char *at = (char *)bytes.ptr;
     size_t left = bytes.len;
-    while (left > 0 && stream->conn && stream->state != WS_STREAM_ENDING &&
-           !net_conn_closing(conn)) {
+    while (left > 0 && stream->conn && !net_conn_closing(conn)) {
         bool in_frame = stream->assembly && stream->assembly->in_frame;
         size_t n = in_frame ? feed_payload(stream, at, left) : feed_header(stream, at, left);
         at += n;
         left -= n;
-    }
-    if (stream->state == WS_STREAM_ENDING) {
-        assembly_free(stream);
     }
 }
 
@@ -437,7 +415,7 @@ static void stream_on_drain(struct net_conn *conn)
 {
     struct ws_stream *stream = net_conn_owner(conn);
     stream->pongs = 0;
-    if (stream->ops->on_drain && stream->state == WS_STREAM_OPEN) {
+    if (stream->ops->on_drain && !stream->closing) {
         stream->ops->on_drain(stream);
     }
 }
@@ -446,8 +424,7 @@ static void stream_on_close(struct net_conn *conn, enum net_close_reason reason)
 {
     struct ws_stream *stream = net_conn_owner(conn);
     unsigned code = stream->close_code ? stream->close_code : WS_ABNORMAL;
-    assembly_free(stream);
-    stream->conn = NULL;
+    detach(stream);
     stream->ops->on_close(stream, code, reason);
 }
 

@@ -27,26 +27,22 @@ struct ws_stream_ops {
     void (*on_message)(struct ws_stream *stream, enum ws_opcode opcode, struct str payload);
     /* All that was sent has been handed to the kernel. NULL: not wanted. */
     void (*on_drain)(struct ws_stream *stream);
-    /* The last call. `code` is the peer's or our close code, 1006 where the connection just ended.
+    /*
+     * The last call: the closing handshake is done, the peer broke the protocol, or the connection
+     * ended. `code` is the peer's or our close code, 1006 where there was none.
      */
     void (*on_close)(struct ws_stream *stream, unsigned code, enum net_close_reason reason);
 };
 
 struct ws_assembly; /* an incomplete frame or message */
 
-enum ws_stream_state {
-    WS_STREAM_OPEN,
-    WS_STREAM_CLOSING, /* our close frame is queued, the peer's is awaited; messages are dropped */
-    WS_STREAM_ENDING,  /* nothing more is read; the connection goes when all is written */
-};
-
 struct ws_stream {
     const struct ws_stream_ops *ops;
-    struct net_conn *conn;        /* NULL after on_close */
+    struct net_conn *conn;        /* NULL once the stream has ended; the connection may linger */
     struct ws_assembly *assembly; /* private: NULL at rest */
     uint32_t max_message;         /* bytes; 1009 over it */
     uint16_t close_code;          /* private: sent or received, 0 before */
-    uint8_t state;                /* private: enum ws_stream_state */
+    bool closing;                 /* private: our close frame is out, the peer's is awaited */
     uint8_t pongs;                /* private: queued since the connection last drained */
 };
 
@@ -60,16 +56,16 @@ void ws_stream_init(struct ws_stream *stream, struct net_conn *conn,
 /* Queues bytes that are whole frames already: see ws_frame_encode. As net_conn_send. */
 MUST_CHECK enum err ws_stream_send(struct ws_stream *stream, struct rcbuf *frames);
 /*
- * Sends a close frame and waits for the peer's, then ends the connection; on_close follows. The
- * stream has no timer: the owner bounds the wait by ws_stream_abort. Idempotent.
+ * Sends a close frame and waits for the peer's, dropping messages; on_close follows. The stream has
+ * no timer: the owner bounds the wait by ws_stream_abort. Idempotent.
  */
 void ws_stream_close(struct ws_stream *stream, enum ws_close_code code);
-/* The same without waiting for an answer (section 7.1.7). Idempotent. */
-void ws_stream_fail(struct ws_stream *stream, enum ws_close_code code);
-/* Ends the connection without a word; on_close follows. */
-void ws_stream_abort(struct ws_stream *stream);
-/* Lets go of the connection, which is closed, with no further call. For owners that must die now.
+/*
+ * Sends a close frame and ends at once (section 7.1.7), without a further call; the connection
+ * takes what is queued with it. Idempotent.
  */
-void ws_stream_fini(struct ws_stream *stream);
+void ws_stream_fail(struct ws_stream *stream, enum ws_close_code code);
+/* Ends stream and connection at once, without a word or a further call. Idempotent. */
+void ws_stream_abort(struct ws_stream *stream);
 
 #endif

@@ -46,7 +46,6 @@ static void on_close(struct ws_stream *stream, unsigned code, enum net_close_rea
     (void)reason;
     snprintf(text, sizeof text, "%u", code);
     note(peer, 'X', str_from(text));
-    peer->conn = NULL;
 }
 
 static const struct ws_stream_ops ops = {.on_message = on_message, .on_close = on_close};
@@ -85,7 +84,7 @@ static void put(struct buf *out, unsigned first, struct str payload)
 
 static void feed_in_pieces(struct peer *peer, struct str bytes, size_t piece)
 {
-    for (size_t at = 0; at < bytes.len && peer->conn; at += piece) {
+    for (size_t at = 0; at < bytes.len; at += piece) {
         size_t n = piece < bytes.len - at ? piece : bytes.len - at;
         fake_conn_feed(peer->conn, str_range(bytes.ptr + at, n));
     }
@@ -107,10 +106,13 @@ static void check(const struct buf *in, struct str log, struct str sent)
     }
 }
 
-static void check_fails(const struct buf *in, struct str log, unsigned code)
+/* `log`, then the end with this code, told to both sides. */
+static void check_fails(const struct buf *in, const char *log, unsigned code)
 {
     const char frame[] = {(char)0x88, 2, (char)(code >> 8), (char)code};
-    check(in, log, str_range(frame, sizeof frame));
+    char whole[64];
+    snprintf(whole, sizeof whole, "%sX%u|", log, code);
+    check(in, str_from(whole), str_range(frame, sizeof frame));
 }
 
 static void messages_arrive_however_they_are_cut(void **state)
@@ -180,11 +182,11 @@ static void utf8_may_be_cut_anywhere_but_must_be_valid(void **state)
     check(&in, STR("T\xce\xba\xe2\x82\xac|"), STR(""));
     buf_clear(&in);
     put(&in, 0x81, STR("\xed\xa0\x80"));
-    check_fails(&in, STR(""), WS_INVALID_DATA);
+    check_fails(&in, "", WS_INVALID_DATA);
     buf_clear(&in);
     put(&in, 0x01, STR("ok"));
     put(&in, 0x80, STR("\xe2\x82"));
-    check_fails(&in, STR(""), WS_INVALID_DATA);
+    check_fails(&in, "", WS_INVALID_DATA);
     buf_fini(&in);
 }
 
@@ -194,7 +196,7 @@ static void bad_utf8_fails_before_the_message_is_whole(void **state)
     struct buf in;
     buf_init(&in, 0);
     put(&in, 0x01, STR("\xf4\x90")); /* above U+10FFFF whatever follows */
-    check_fails(&in, STR(""), WS_INVALID_DATA);
+    check_fails(&in, "", WS_INVALID_DATA);
     buf_clear(&in);
     put(&in, 0x81, STR("\xc0\xaf and much that never arrives"));
     in.len -= 20;
@@ -218,7 +220,7 @@ static void an_unmasked_frame_is_a_protocol_error(void **state)
     assert_int_equal(buf_append(&in, STR("\x81\x01"
                                          "b")),
                      OK);
-    check_fails(&in, STR("Ta|"), WS_PROTOCOL_ERROR);
+    check_fails(&in, "Ta|", WS_PROTOCOL_ERROR);
     buf_fini(&in);
 }
 
@@ -228,14 +230,14 @@ static void fragments_keep_their_order(void **state)
     struct buf in;
     buf_init(&in, 0);
     put(&in, 0x80, STR("continues nothing"));
-    check_fails(&in, STR(""), WS_PROTOCOL_ERROR);
+    check_fails(&in, "", WS_PROTOCOL_ERROR);
     buf_clear(&in);
     put(&in, 0x01, STR("a"));
     put(&in, 0x81, STR("b"));
-    check_fails(&in, STR(""), WS_PROTOCOL_ERROR);
+    check_fails(&in, "", WS_PROTOCOL_ERROR);
     buf_clear(&in);
     put(&in, 0xc1, STR("rsv"));
-    check_fails(&in, STR(""), WS_PROTOCOL_ERROR);
+    check_fails(&in, "", WS_PROTOCOL_ERROR);
     buf_fini(&in);
 }
 
@@ -248,15 +250,15 @@ static void too_large_a_message_is_refused_by_its_header(void **state)
     memset(large, 'x', sizeof large);
     put(&in, 0x82, str_range(large, sizeof large));
     in.len = 8; /* the header alone */
-    check_fails(&in, STR(""), WS_TOO_BIG);
+    check_fails(&in, "", WS_TOO_BIG);
     buf_clear(&in);
     put(&in, 0x02, str_range(large, MAX_MESSAGE - 1));
     put(&in, 0x80, STR("xy"));
-    check_fails(&in, STR(""), WS_TOO_BIG);
+    check_fails(&in, "", WS_TOO_BIG);
     buf_clear(&in);
     assert_int_equal(
         buf_append(&in, STR("\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00")), OK);
-    check_fails(&in, STR(""), WS_TOO_BIG);
+    check_fails(&in, "", WS_TOO_BIG);
     buf_clear(&in);
     put(&in, 0x02, str_range(large, MAX_MESSAGE));
     put(&in, 0x80, STR(""));
@@ -277,17 +279,18 @@ static void the_peers_close_is_echoed_and_ends_it(void **state)
         STR("\x0f\xa1"
             "bye"));
     put(&in, 0x81, STR("too late"));
-    check(&in, STR(""), STR("\x88\x02\x0f\xa1"));
+    check(&in, STR("X4001|"), STR("\x88\x02\x0f\xa1"));
     struct peer peer;
     peer_open(&peer);
     fake_conn_feed(peer.conn, buf_str(&in));
     assert_true(peer.conn->finishing);
     fake_conn_end(peer.conn);
+    peer.conn = NULL;
     assert_memory_equal(peer.log.data, "X4001|", 6);
     peer_fini(&peer);
     buf_clear(&in);
     put(&in, 0x88, STR(""));
-    check(&in, STR(""), STR("\x88\x00"));
+    check(&in, STR("X1005|"), STR("\x88\x00"));
     buf_fini(&in);
 }
 
@@ -307,7 +310,7 @@ static void bad_close_frames_are_refused(void **state)
         struct buf in;
         buf_init(&in, 0);
         put(&in, 0x88, cases[i].payload);
-        check_fails(&in, STR(""), cases[i].code);
+        check_fails(&in, "", cases[i].code);
         buf_fini(&in);
     }
 }
@@ -336,6 +339,7 @@ static void our_close_waits_for_the_peers(void **state)
     assert_true(peer.conn->finishing);
     assert_int_equal(peer.conn->sent.len, 4);
     fake_conn_end(peer.conn);
+    peer.conn = NULL;
     assert_int_equal(peer.log.len, 6);
     assert_memory_equal(peer.log.data, "X1001|", 6);
     peer_fini(&peer);
@@ -365,6 +369,7 @@ static void a_connection_that_just_ends_is_1006(void **state)
     peer_open(&peer);
     fake_conn_feed(peer.conn, STR("\x01\x85\x00\x00\x00\x00he"));
     fake_conn_end(peer.conn);
+    peer.conn = NULL;
     assert_memory_equal(peer.log.data, "X1006|", 6);
     peer_fini(&peer);
 }
@@ -396,7 +401,7 @@ static void an_owner_may_let_go(void **state)
     peer_open(&peer);
     struct net_conn *conn = peer.conn;
     fake_conn_feed(conn, STR("\x81"));
-    ws_stream_fini(&peer.stream);
+    ws_stream_abort(&peer.stream);
     assert_true(conn->closing);
     assert_null(peer.stream.assembly);
     fake_conn_end(conn);

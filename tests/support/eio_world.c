@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -167,6 +168,9 @@ void client_open(struct client *client, struct world *world)
     assert_true(client->fd >= 0);
     assert_int_equal(connect(client->fd, (struct sockaddr *)&to, sizeof to), 0);
     assert_int_equal(fcntl(client->fd, F_SETFL, O_NONBLOCK), 0);
+    /* What is sent must arrive without waiting for real time to pass. */
+    const int on = 1;
+    assert_int_equal(setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
 }
 
 void client_close(struct client *client)
