@@ -2,12 +2,15 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
 #include "eio_world.h"
 #include "engineio/internal.h"
+#include "failing_alloc.h"
 
 static struct world world;
 static struct client a, b;
@@ -252,6 +255,93 @@ static void the_http_server_may_go_first(void **state)
     world_expect(&world, "open;open;close transport;close transport;");
 }
 
+/* Bytes on the wire and turns, without an allocation of the test's own. */
+static void raw(struct client *client, const char *bytes, size_t len)
+{
+    if (send(client->fd, bytes, len, MSG_NOSIGNAL) == (ssize_t)len) {
+        world_settle(&world);
+    }
+}
+
+static void raw_request(struct client *client, const char *method, const char *transport,
+                        const char *headers, const char *body)
+{
+    char request[600];
+    struct str sid = world.session ? eio_session_sid(world.session) : STR("");
+    int len = snprintf(request, sizeof request,
+                       "%s /socket.io/?EIO=4&transport=%s&sid=" STR_FMT " HTTP/1.1\r\nHost: x\r\n"
+                       "Content-Length: %zu\r\n%s\r\n%s",
+                       method, transport, STR_ARG(sid), strlen(body), headers, body);
+    raw(client, request, (size_t)len);
+}
+
+#define WS_HEADERS                                                                                 \
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"                   \
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+#define RAW(client, text) raw((client), (text), sizeof(text) - 1)
+
+/* Polling, an upgrade, messages and fragments: most of what a session can live through. */
+static void whole_life(void)
+{
+    static struct client c;
+    client_open(&c, &world);
+    raw_request(&a, "GET", "polling", "", "");
+    raw_request(&a, "GET", "polling", "", "");
+    raw_request(&b, "POST", "polling", "",
+                "4text\x1e"
+                "bAQID");
+    raw_request(&c, "GET", "websocket", WS_HEADERS, "");
+    RAW(&c, "\x81\x86\0\0\0\0"
+            "2probe");
+    raw_request(&a, "POST", "polling", "", "4more");
+    RAW(&c, "\x81\x81\0\0\0\0"
+            "5");
+    RAW(&c, "\x01\x82\0\0\0\0"
+            "4a\x89\x80\0\0\0\0\x80\x81\0\0\0\0"
+            "b");
+    RAW(&c, "\x82");
+    client_close(&c);
+}
+
+static void websocket_life(void)
+{
+    raw_request(&a, "GET", "websocket", WS_HEADERS, "");
+    RAW(&a, "\x81\x82\0\0\0\0"
+            "4x");
+}
+
+/* No answer is promised; nothing may be left behind, and the next client is served. */
+static void check_survives(void (*life)(void))
+{
+    bool failed = true;
+    for (long n = 0; failed; n++) {
+        client_close(&a);
+        client_close(&b);
+        world_close(&world);
+        world_init(&world);
+        world.greet = true;
+        world_open(&world);
+        client_open(&a, &world);
+        client_open(&b, &world);
+        world_settle(&world);
+        failing_alloc_at(n);
+        life();
+        failed = failing_alloc_hit();
+        client_close(&b);
+        client_open(&b, &world);
+        client_ws_open(&b, NULL);
+        client_ws_expect(&b, "4welcome");
+        assert_in_range(n, 0, 1000);
+    }
+}
+
+static void without_memory_the_server_lives_on(void **state)
+{
+    (void)state;
+    check_survives(whole_life);
+    check_survives(websocket_life);
+}
+
 static void every_reason_has_a_name(void **state)
 {
     (void)state;
@@ -282,6 +372,7 @@ int main(void)
         TEST(whoever_is_above_may_refuse),
         TEST(the_servers_end_is_every_sessions_end),
         TEST(the_http_server_may_go_first),
+        TEST(without_memory_the_server_lives_on),
         TEST(every_reason_has_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,7 +123,11 @@ enum err eio_websocket_begin(struct eio_session *session, struct http_exchange *
 
 void eio_websocket_take(struct eio_session *session, struct http_exchange *exchange)
 {
-    http_upgrade(exchange, &ws_net_ops, &session->ws);
+    if (session->ws.conn) {
+        http_upgrade(exchange, &ws_net_ops, &session->ws);
+    } else { /* its first packets could not be queued */
+        http_upgrade(exchange, &ws_ended_ops, NULL);
+    }
 }
 
 void eio_websocket_send_queue(struct eio_session *session)

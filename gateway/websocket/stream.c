@@ -111,7 +111,7 @@ static void ended_on_close(struct net_conn *conn, enum net_close_reason reason)
     (void)reason;
 }
 
-static const struct net_conn_ops ended_ops = {
+const struct net_conn_ops ws_ended_ops = {
     .on_read = ended_on_read,
     .on_close = ended_on_close,
 };
@@ -122,7 +122,7 @@ static struct net_conn *detach(struct ws_stream *stream)
     struct net_conn *conn = stream->conn;
     stream->conn = NULL;
     assembly_free(stream);
-    net_conn_set_owner(conn, &ended_ops, NULL);
+    net_conn_set_owner(conn, &ws_ended_ops, NULL);
     return conn;
 }
 

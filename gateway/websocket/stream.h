@@ -48,6 +48,8 @@ struct ws_stream {
 
 /* The table to hand the connection to: net_conn_set_owner(conn, &ws_net_ops, stream). */
 extern const struct net_conn_ops ws_net_ops;
+/* For a connection whose stream has ended before it was handed over: tells nobody anything. */
+extern const struct net_conn_ops ws_ended_ops;
 
 /* For a connection whose 101 has been queued. The caller then makes the stream the conn's owner. */
 void ws_stream_init(struct ws_stream *stream, struct net_conn *conn,
