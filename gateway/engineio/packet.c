@@ -24,18 +24,22 @@ static char *put(char *to, struct str bytes)
     return to + bytes.len;
 }
 
-static struct rcbuf *encode(enum ws_opcode opcode, struct str type, struct str data,
-                            struct str more)
+static struct rcbuf *encode(enum ws_opcode opcode, struct str type, const struct str *pieces,
+                            size_t count)
 {
     char header[WS_SERVER_HEADER_MAX];
-    size_t payload = type.len + data.len + more.len;
+    size_t payload = type.len;
+    for (size_t i = 0; i < count; i++) {
+        payload += pieces[i].len;
+    }
     size_t size = ws_header_encode(opcode, payload, header);
     struct rcbuf *encoded = rcbuf_new(size + payload);
     if (encoded) {
         char *to = put(encoded->data, str_range(header, size));
         to = put(to, type);
-        to = put(to, data);
-        put(to, more);
+        for (size_t i = 0; i < count; i++) {
+            to = put(to, pieces[i]);
+        }
     }
     return encoded;
 }
@@ -43,22 +47,22 @@ static struct rcbuf *encode(enum ws_opcode opcode, struct str type, struct str d
 struct rcbuf *eio_encode(enum eio_packet_type type, struct str data)
 {
     char digit = (char)type;
-    return encode(WS_TEXT, str_range(&digit, 1), data, STR(""));
+    return encode(WS_TEXT, str_range(&digit, 1), &data, 1);
 }
 
 struct rcbuf *eio_encode_text(struct str data)
 {
-    return eio_encode_text2(data, STR(""));
+    return eio_encode_pieces(&data, 1);
 }
 
-struct rcbuf *eio_encode_text2(struct str data, struct str more)
+struct rcbuf *eio_encode_pieces(const struct str *pieces, size_t count)
 {
-    return encode(WS_TEXT, STR("4"), data, more);
+    return encode(WS_TEXT, STR("4"), pieces, count);
 }
 
 struct rcbuf *eio_encode_binary(struct str data)
 {
-    return encode(WS_BINARY, STR(""), data, STR(""));
+    return encode(WS_BINARY, STR(""), &data, 1);
 }
 
 struct str eio_encoded_payload(const struct rcbuf *encoded, bool *ret_binary)

@@ -37,8 +37,8 @@ MUST_CHECK enum err eio_packet_parse(struct str text, struct eio_packet *ret_pac
 struct rcbuf *eio_encode(enum eio_packet_type type, struct str data);
 /* A message packet of text `data` ("4" is put before it). */
 struct rcbuf *eio_encode_text(struct str data);
-/* The same from two pieces one behind the other, to spare a copy. */
-struct rcbuf *eio_encode_text2(struct str data, struct str more);
+/* The same from pieces, one behind the other, to spare a copy. */
+struct rcbuf *eio_encode_pieces(const struct str *pieces, size_t count);
 /* A message packet of bytes. */
 struct rcbuf *eio_encode_binary(struct str data);
 

@@ -52,7 +52,7 @@ static void an_encoded_packet_serves_both_transports(void **state)
                   STR("\x81\x03"
                       "4hi"),
                   STR("4hi"), false);
-    check_encoded(eio_encode_text2(STR("a"), STR("bc")),
+    check_encoded(eio_encode_pieces((struct str[]){STR("a"), STR("b"), STR("c")}, 3),
                   STR("\x81\x04"
                       "4abc"),
                   STR("4abc"), false);
