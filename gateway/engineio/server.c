@@ -194,7 +194,7 @@ static void on_request(void *owner, struct http_exchange *exchange,
                        const struct http_request *request)
 {
     struct eio_server *server = owner;
-    struct eio_query query = {0};
+    struct eio_query query = {.upgrade = ws_handshake_wanted(request)};
     if (!path_is_ours(server, request->path)) {
         http_respond(exchange, 404, STR("text/plain"), STR(""), STR("Not found"));
         return;
