@@ -65,10 +65,11 @@ struct sio_namespace {
 };
 
 struct sio_server_options {
-    uint64_t connect_timeout_ms;    /* for the first CONNECT */
+    uint64_t connect_timeout_ms;    /* how long a session may be without a connected socket */
     uint64_t attachment_timeout_ms; /* from a binary packet's header to its last attachment */
     size_t max_attachments;         /* at most SIO_ATTACHMENTS_MAX */
-    unsigned max_depth;             /* nesting of JSON from clients */
+    size_t max_payload;             /* bytes of a binary packet and its attachments together */
+    unsigned max_depth;             /* nesting of JSON from clients, at most 256 */
 };
 
 /* Borrows everything for its lifetime. NULL without memory. */
@@ -89,6 +90,8 @@ struct str sio_socket_id(const struct sio_socket *socket);
 
 /* Answers CONNECT: {"sid":…}. NOMEM, LIMIT, CLOSED: the session is ending. */
 MUST_CHECK enum err sio_socket_accept(struct sio_socket *socket);
+/* The same with the private id of connection state recovery: {"sid":…,"pid":…}. */
+MUST_CHECK enum err sio_socket_accept_with_pid(struct sio_socket *socket, struct str pid);
 /* Answers CONNECT_ERROR {"message":…} (and "data", JSON text, unless empty); the socket is gone. */
 void sio_socket_refuse(struct sio_socket *socket, struct str message, struct str data);
 
@@ -97,14 +100,24 @@ void sio_socket_refuse(struct sio_socket *socket, struct str message, struct str
  * sio_event, empty for none. NULL without memory. Send with sio_socket_send.
  */
 struct rcbuf *sio_encode_event(struct str namespace_name, struct str event, struct str args);
+/*
+ * Also before the socket is accepted: clients hand on such events together, before they tell their
+ * program that it is connected. CLOSED after sio_socket_disconnect; else as eio_session_send.
+ */
 MUST_CHECK enum err sio_socket_send(struct sio_socket *socket, struct rcbuf *packet);
-/* One event to one socket, with attachments where args has placeholders. */
+/*
+ * One event to one socket, with attachments where args has placeholders. INVALID: more than
+ * SIO_ATTACHMENTS_MAX.
+ */
 MUST_CHECK enum err sio_socket_emit(struct sio_socket *socket, struct str event, struct str args,
                                     const struct str *attachments, size_t attachment_count);
 /* Answers an event that wanted it. */
 MUST_CHECK enum err sio_socket_ack(struct sio_socket *socket, uint64_t ack_id, struct str args,
                                    const struct str *attachments, size_t attachment_count);
-/* Sends DISCONNECT (the client does not come back by itself); on_disconnect follows. Idempotent. */
+/*
+ * Sends DISCONNECT (the client does not come back by itself); on_disconnect follows, never from
+ * inside this call. The session stays. Idempotent.
+ */
 void sio_socket_disconnect(struct sio_socket *socket);
 
 #endif

@@ -1,0 +1,308 @@
+/* One client: what happens on its session, and to whom its packets go. */
+#include <stdlib.h>
+
+#include "http/server.h"
+#include "log/log.h"
+#include "socketio/binary.h"
+#include "socketio/private.h"
+#include "util/jtext.h"
+
+void sio_client_fail(struct sio_client *client, enum err err)
+{
+    if (client->closing) {
+        return;
+    }
+    client->closing = true;
+    log_debug("socket.io client closed", LOG_CSTR("peer", eio_session_peer(client->session)),
+              LOG_ERR(err));
+    eio_session_close(client->session, err == ERR_NOMEM ? EIO_CLOSE_SERVER : EIO_CLOSE_PROTOCOL);
+}
+
+static void on_deadline(struct wheel_timer *timer)
+{
+    struct sio_deadline *deadline = container_of(timer, struct sio_deadline, timer);
+    sio_client_fail(deadline->client, ERR_TIMEOUT);
+}
+
+static enum err set_deadline(struct sio_client *client)
+{
+    struct sio_deadline *deadline = malloc(sizeof *deadline);
+    if (!deadline) {
+        return ERR_NOMEM;
+    }
+    deadline->client = client;
+    wheel_timer_init(&deadline->timer, on_deadline);
+    loop_timer_set(client->server->loop, &deadline->timer,
+                   client->server->options->connect_timeout_ms);
+    client->deadline = deadline;
+    return OK;
+}
+
+static void drop_deadline(struct sio_client *client)
+{
+    if (client->deadline) {
+        loop_timer_cancel(client->server->loop, &client->deadline->timer);
+        free(client->deadline);
+        client->deadline = NULL;
+    }
+}
+
+void sio_client_watch(struct sio_client *client)
+{
+    for (struct sio_socket *socket = client->sockets; socket; socket = socket->next) {
+        if (socket->state == SIO_SOCKET_CONNECTED) {
+            drop_deadline(client);
+            return;
+        }
+    }
+    if (!client->deadline && !client->closing && set_deadline(client)) {
+        sio_client_fail(client, ERR_NOMEM);
+    }
+}
+
+/* The next socket that the application has ended. */
+static struct sio_socket *next_ended(struct sio_client *client)
+{
+    struct sio_socket *socket = client->sockets;
+    while (socket && socket->state != SIO_SOCKET_ENDING && socket->state != SIO_SOCKET_REFUSED) {
+        socket = socket->next;
+    }
+    return socket;
+}
+
+void sio_client_sweep(struct sio_client *client)
+{
+    list_remove(&client->ended);
+    for (struct sio_socket *socket; (socket = next_ended(client));) {
+        sio_socket_end(socket, SIO_DISCONNECT_SERVER, EIO_CLOSE_SERVER);
+    }
+    sio_client_watch(client);
+}
+
+void sio_client_sweep_later(struct sio_client *client)
+{
+    client->dismissed = true;
+    if (!list_linked(&client->ended)) {
+        list_push_back(&client->server->ended, &client->ended);
+    }
+    loop_defer(client->server->loop, &client->server->sweep);
+}
+
+static const struct sio_namespace *find_namespace(const struct sio_server *server, struct str name)
+{
+    for (size_t i = 0; i < server->namespace_count; i++) {
+        if (str_eq(server->namespaces[i].name, name)) {
+            return &server->namespaces[i];
+        }
+    }
+    return NULL;
+}
+
+static struct sio_socket *find_socket(const struct sio_client *client, struct str name)
+{
+    struct sio_socket *socket = client->sockets;
+    while (socket && !str_eq(socket->of->name, name)) {
+        socket = socket->next;
+    }
+    return socket;
+}
+
+static enum err refuse_namespace(struct sio_client *client, struct str name)
+{
+    struct buf text;
+    buf_init(&text, 0);
+    enum err err = sio_packet_begin(SIO_CONNECT_ERROR, 0, name, NULL, &text);
+    err = err ? err : buf_append(&text, STR("{\"message\":\"Invalid namespace\"}"));
+    struct rcbuf *packet = err ? NULL : eio_encode_text(buf_str(&text));
+    buf_fini(&text);
+    err = packet ? eio_session_send(client->session, packet) : ERR_NOMEM;
+    rcbuf_unref(&packet);
+    return err;
+}
+
+static enum err take_connect(struct sio_client *client, const struct sio_packet *packet)
+{
+    const struct sio_namespace *of = find_namespace(client->server, packet->namespace_name);
+    if (!of) {
+        return refuse_namespace(client, packet->namespace_name);
+    }
+    if (find_socket(client, of->name)) {
+        return ERR_PROTO;
+    }
+    struct sio_socket *socket = sio_socket_new(client, of);
+    if (!socket) {
+        return ERR_NOMEM;
+    }
+    of->ops->on_connect(of->owner, socket, packet->payload,
+                        client->authorization ? rcbuf_str(client->authorization) : STR(""));
+    return OK;
+}
+
+static enum err deliver(struct sio_socket *socket, struct sio_event *event, struct str name)
+{
+    struct buf unescaped;
+    buf_init(&unescaped, 0);
+    event->name = name;
+    if (jtext_kind(name) == JTEXT_STRING) {
+        event->name = str_range(name.ptr + 1, name.len - 2);
+        if (str_find(event->name, '\\') < event->name.len) {
+            enum err err = jtext_unescape(name, &unescaped);
+            if (err == ERR_NOMEM) {
+                return err;
+            }
+            /* Half of a surrogate pair: a name that nobody can have stays as it was written. */
+            event->name = err ? event->name : buf_str(&unescaped);
+        }
+    }
+    socket->of->ops->on_event(socket, event);
+    buf_fini(&unescaped);
+    return OK;
+}
+
+/* We ask for no acks, so an ACK that comes is well-formed or an error, and nothing else. */
+static enum err take_event_or_ack(struct sio_socket *socket, const struct sio_packet *packet,
+                                  const struct str *attachments)
+{
+    if (socket->state != SIO_SOCKET_CONNECTED) {
+        return ERR_PROTO;
+    }
+    if (packet->type == SIO_ACK || packet->type == SIO_BINARY_ACK) {
+        return OK;
+    }
+    struct sio_event event = {
+        .args = packet->args,
+        .arg_count = packet->arg_count,
+        .wants_ack = packet->has_id,
+        .ack_id = packet->id,
+        .attachments = attachments,
+        .attachment_count = packet->attachments,
+    };
+    return deliver(socket, &event, packet->event);
+}
+
+static enum err take_packet(struct sio_client *client, const struct sio_packet *packet,
+                            const struct str *attachments)
+{
+    if (packet->type == SIO_CONNECT) {
+        return take_connect(client, packet);
+    }
+    struct sio_socket *socket = find_socket(client, packet->namespace_name);
+    if (!socket) {
+        return client->dismissed ? OK : ERR_PROTO;
+    }
+    if (packet->type == SIO_DISCONNECT) {
+        sio_socket_end(socket, SIO_DISCONNECT_CLIENT, EIO_CLOSE_CLIENT);
+        sio_client_watch(client);
+        return OK;
+    }
+    return take_event_or_ack(socket, packet, attachments);
+}
+
+static struct sio_packet_limits limits_of(const struct sio_client *client)
+{
+    const struct sio_server_options *options = client->server->options;
+    return (struct sio_packet_limits){
+        .max_attachments = options->max_attachments < SIO_ATTACHMENTS_MAX ? options->max_attachments
+                                                                          : SIO_ATTACHMENTS_MAX,
+        .max_depth = options->max_depth,
+    };
+}
+
+static enum err take_text(struct sio_client *client, struct str text)
+{
+    struct sio_packet packet;
+    const struct sio_packet_limits limits = limits_of(client);
+    enum err err = client->binary ? ERR_PROTO : sio_packet_parse(text, &limits, &packet);
+    if (err || packet.attachments == 0) {
+        return err ? err : take_packet(client, &packet, NULL);
+    }
+    if (!client->dismissed && !find_socket(client, packet.namespace_name)) {
+        return ERR_PROTO;
+    }
+    return sio_binary_begin(client, text, packet.attachments);
+}
+
+static enum err take_attachment(struct sio_client *client, struct str bytes)
+{
+    struct sio_binary *binary = client->binary;
+    if (!binary) {
+        return ERR_PROTO;
+    }
+    enum err err = sio_binary_take(binary, bytes);
+    if (err) {
+        return err == ERR_AGAIN ? OK : err;
+    }
+    client->binary = NULL;
+    struct sio_packet packet;
+    struct str attachments[SIO_ATTACHMENTS_MAX];
+    const struct sio_packet_limits limits = limits_of(client);
+    sio_binary_attachments(binary, attachments);
+    err = sio_packet_parse(sio_binary_text(binary), &limits, &packet);
+    err = err ? err : take_packet(client, &packet, attachments);
+    sio_binary_free(binary);
+    return err;
+}
+
+static enum err on_open(void *owner, struct eio_session *session,
+                        const struct http_request *request)
+{
+    struct sio_server *server = owner;
+    struct str authorization = http_request_header(request, STR("Authorization"));
+    struct sio_client *client = calloc(1, sizeof *client);
+    if (!client) {
+        return ERR_NOMEM;
+    }
+    client->server = server;
+    client->session = session;
+    list_init(&client->ended);
+    if (authorization.len > 0) {
+        client->authorization = rcbuf_copy(authorization);
+    }
+    if ((authorization.len > 0 && !client->authorization) || set_deadline(client)) {
+        rcbuf_unref(&client->authorization);
+        free(client);
+        return ERR_NOMEM;
+    }
+    eio_session_attach(session, client);
+    return OK;
+}
+
+static void on_message(struct eio_session *session, bool binary, struct str data)
+{
+    struct sio_client *client = eio_session_user(session);
+    if (client->closing) {
+        return;
+    }
+    if (list_linked(&client->ended)) {
+        sio_client_sweep(client);
+    }
+    enum err err = binary ? take_attachment(client, data) : take_text(client, data);
+    if (err) {
+        sio_client_fail(client, err);
+    }
+}
+
+static void on_close(struct eio_session *session, enum eio_close_reason reason)
+{
+    struct sio_client *client = eio_session_user(session);
+    client->closing = true;
+    sio_client_sweep(client);
+    while (client->sockets) {
+        sio_socket_end(client->sockets, SIO_DISCONNECT_TRANSPORT, reason);
+    }
+    list_remove(&client->ended);
+    drop_deadline(client);
+    sio_binary_free(client->binary);
+    rcbuf_unref(&client->authorization);
+    free(client);
+}
+
+const struct eio_session_ops *sio_server_session_ops(void)
+{
+    static const struct eio_session_ops ops = {
+        .on_open = on_open,
+        .on_message = on_message,
+        .on_close = on_close,
+    };
+    return &ops;
+}

@@ -1,0 +1,86 @@
+/*
+ * What the files of this room share: server, client (one per Engine.IO session) and socket (one per
+ * client and namespace). For nobody else.
+ *
+ * A socket that the application ended is told of it, and freed, at the end of the turn or before
+ * the client's next packet: never while the application that ended it is still on the stack.
+ */
+#ifndef SOCKETIO_PRIVATE_H
+#define SOCKETIO_PRIVATE_H
+
+#include "socketio/packet.h"
+#include "socketio/server.h"
+#include "util/list.h"
+
+struct sio_binary;
+struct sio_client;
+
+struct sio_server {
+    struct loop *loop;
+    const struct sio_server_options *options;
+    const struct sio_namespace *namespaces;
+    size_t namespace_count;
+    struct list ended; /* clients that have sockets to be swept */
+    struct loop_task sweep;
+};
+
+enum sio_socket_state {
+    SIO_SOCKET_FREE,       /* only the one inside the client: not in use */
+    SIO_SOCKET_CONNECTING, /* on_connect was called and not answered yet */
+    SIO_SOCKET_CONNECTED,
+    SIO_SOCKET_ENDING,  /* disconnected by us; on_disconnect is due */
+    SIO_SOCKET_REFUSED, /* the application has forgotten it already */
+};
+
+struct sio_socket {
+    struct sio_client *client;
+    const struct sio_namespace *of;
+    struct sio_socket *next; /* of the client */
+    void *user;
+    char id[SIO_SID_LEN];
+    uint8_t state; /* enum sio_socket_state */
+};
+
+/* The time in which a client has to have a socket. */
+struct sio_deadline {
+    struct wheel_timer timer;
+    struct sio_client *client;
+};
+
+struct sio_client {
+    struct sio_server *server;
+    struct eio_session *session;
+    struct sio_socket *sockets;
+    struct sio_deadline *deadline; /* NULL while a socket is connected */
+    struct sio_binary *binary;     /* a packet whose attachments are due; NULL at rest */
+    struct rcbuf *authorization;   /* the request header's value; NULL without */
+    struct list ended;             /* node of server->ended */
+    bool closing;                  /* the session has been asked to close */
+    bool dismissed;          /* a socket was ended by us, so packets for it may be on their way */
+    struct sio_socket first; /* most clients have one */
+};
+
+/* There is one for each idle connection. */
+_Static_assert(sizeof(struct sio_client) <= 160, "a client grew");
+
+/* Ends the session because of `err`; the one place that logs it. */
+void sio_client_fail(struct sio_client *client, enum err err);
+/* Sets or drops the deadline, as the client has a connected socket or not. */
+void sio_client_watch(struct sio_client *client);
+/* Tells the application of sockets that it ended, and frees them. */
+void sio_client_sweep(struct sio_client *client);
+/* Has the sweep done at the end of the turn. */
+void sio_client_sweep_later(struct sio_client *client);
+
+/* A socket in state CONNECTING, the client's; NULL without memory. */
+struct sio_socket *sio_socket_new(struct sio_client *client, const struct sio_namespace *of);
+/* Whether packets may still go out for it. */
+static inline bool sio_socket_is_open(const struct sio_socket *socket)
+{
+    return socket->state == SIO_SOCKET_CONNECTING || socket->state == SIO_SOCKET_CONNECTED;
+}
+/* Takes it from the client and calls on_disconnect, unless it was refused. */
+void sio_socket_end(struct sio_socket *socket, enum sio_disconnect_reason reason,
+                    enum eio_close_reason session_reason);
+
+#endif
