@@ -1,0 +1,31 @@
+#include "echo.h"
+
+static enum err on_open(void *owner, struct eio_session *session,
+                        const struct http_request *request)
+{
+    (void)owner;
+    (void)session;
+    (void)request;
+    return OK;
+}
+
+static void on_message(struct eio_session *session, bool binary, struct str data)
+{
+    struct rcbuf *packet = binary ? eio_encode_binary(data) : eio_encode_text(data);
+    if (!packet || eio_session_send(session, packet)) {
+        eio_session_close(session, EIO_CLOSE_SERVER);
+    }
+    rcbuf_unref(&packet);
+}
+
+static void on_close(struct eio_session *session, enum eio_close_reason reason)
+{
+    (void)session;
+    (void)reason;
+}
+
+const struct eio_session_ops echo_engine_ops = {
+    .on_open = on_open,
+    .on_message = on_message,
+    .on_close = on_close,
+};
