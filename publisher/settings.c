@@ -36,6 +36,7 @@ static const struct config_option options[] = {
      .offset = OWN_OPTION(password_file),
      .help = "File whose first line is the password, where REDIS_PASSWORD is not set"},
 #include "bus/options.def"
+#include "bus/history.def"
 };
 
 struct config_table publisher_settings_table(void)

@@ -22,6 +22,7 @@ static const struct config_option rows[] = {
 #include "redis/options.def"
 
 #include "bus/options.def"
+#include "bus/history.def"
 };
 
 static const struct config_table table = {rows, ARRAY_LEN(rows)};
@@ -48,7 +49,6 @@ static void test_defaults(void **state)
     assert_null(settings.redis.tls_ca);
     assert_false(settings.redis.tls);
     assert_int_equal(settings.redis.reply_timeout_ms, 5000);
-    assert_int_equal(settings.bus.batch, 512);
     struct bus_publish_options publish = bus_settings_publish(&settings.bus);
     assert_true(str_eq(publish.keys.prefix, STR("guesslyfe:")));
     assert_int_equal(publish.keys.partitions, 1);

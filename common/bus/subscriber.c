@@ -379,6 +379,13 @@ struct bus_channel *bus_subscriber_find(struct bus_subscriber *subscriber, struc
     return node ? container_of(node, struct bus_channel, by_room) : NULL;
 }
 
+struct bus_channel *bus_subscriber_next(const struct bus_subscriber *subscriber,
+                                        const struct bus_channel *channel)
+{
+    struct map_node *node = map_next(&subscriber->wanted, channel ? &channel->by_room : NULL);
+    return node ? container_of(node, struct bus_channel, by_room) : NULL;
+}
+
 size_t bus_subscriber_count(const struct bus_subscriber *subscriber)
 {
     return subscriber->wanted.count;

@@ -86,6 +86,12 @@ MUST_CHECK enum err bus_subscriber_want(struct bus_subscriber *subscriber,
 void bus_subscriber_drop(struct bus_subscriber *subscriber, struct bus_channel *channel);
 /* The wanted channel of a room, NULL where there is none. */
 struct bus_channel *bus_subscriber_find(struct bus_subscriber *subscriber, struct str room);
+/*
+ * Walks the wanted channels in no order: start with NULL, stop at NULL. None may be wanted or dropped
+ * meanwhile.
+ */
+struct bus_channel *bus_subscriber_next(const struct bus_subscriber *subscriber,
+                                        const struct bus_channel *channel);
 /* Wanted channels. */
 size_t bus_subscriber_count(const struct bus_subscriber *subscriber);
 /* Whether the connection to Redis stands. */

@@ -282,6 +282,11 @@ void jtext_walk(struct jtext_walk *walk, struct str array_or_object)
     walk->rest = (struct str){inner.ptr + 1, inner.len - 2};
 }
 
+void jtext_walk_elements(struct jtext_walk *walk, struct str elements)
+{
+    *walk = (struct jtext_walk){.rest = elements};
+}
+
 /* Length of the checked string that starts here, quotes included. */
 static size_t string_len(struct str text)
 {

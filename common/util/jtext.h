@@ -44,6 +44,8 @@ struct jtext_walk {
 };
 
 void jtext_walk(struct jtext_walk *walk, struct str array_or_object);
+/* The same for an array's elements without its brackets. */
+void jtext_walk_elements(struct jtext_walk *walk, struct str elements);
 /*
  * Takes the next element. `ret_key` is the key between its quotes, escapes untouched (empty for
  * arrays; may be NULL); `ret_value` is the value's text, trimmed. False at the end.
