@@ -1,0 +1,57 @@
+/*
+ * The application: GuessLyfe's clients, their rooms, and the events that reach them.
+ *
+ * Stands between the bus (rooms' channels) and Socket.IO (clients' sockets). Everything that
+ * clients rely on is here; nothing of Engine.IO, WebSocket or HTTP is.
+ */
+#ifndef APP_APP_H
+#define APP_APP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app/auth.h"
+#include "app/delivery.h"
+#include "app/join.h"
+#include "app/rooms.h"
+#include "bus/subscriber.h"
+#include "log/log.h"
+#include "loop/loop.h"
+#include "socketio/server.h"
+#include "util/attr.h"
+
+struct app_options {
+    struct app_auth_options auth;
+    uint64_t subscribe_timeout_ms; /* for Redis to confirm a `subscribe` */
+    uint64_t linger_ms;            /* a room stays subscribed after its last member left */
+    uint64_t max_rooms;            /* visible rooms of one client */
+    struct bus_subscriber_options bus;
+};
+
+struct app_stats {
+    size_t members;               /* authenticated clients now */
+    uint64_t connected;           /* since the start, as are the following */
+    uint64_t auth_missing;        /* CONNECT without a token */
+    uint64_t auth_failed;         /* CONNECT with a bad one */
+    uint64_t subscribed, refused; /* by `subscribe` */
+};
+
+struct app {
+    struct loop *loop;
+    const struct app_options *options;
+    struct bus_subscriber *subscriber;
+    struct app_rooms rooms;
+    struct app_joins joins;
+    struct app_delivery delivery;
+    struct log_limit refusal_log;
+    struct app_stats stats;
+};
+
+/* Borrows loop and options for its lifetime; connects to Redis. NULL without memory. */
+struct app *app_new(struct loop *loop, const struct app_options *options);
+/* All sockets must have been disconnected. NULL is fine. */
+void app_free(struct app *app);
+/* The one namespace, "/": for sio_server_new. */
+struct sio_namespace app_namespace(struct app *app);
+
+#endif

@@ -1,0 +1,135 @@
+#include "app/delivery.h"
+
+#include "app/member.h"
+#include "schema/catalogue.h"
+#include "socketio/server.h"
+#include "util/jtext.h"
+
+enum { DROPS_LOGGED_A_SECOND = 5 };
+
+void app_delivery_init(struct app_delivery *delivery, const struct app_rooms *rooms,
+                       unsigned partitions)
+{
+    *delivery = (struct app_delivery){.rooms = rooms, .partitions = partitions};
+}
+
+void app_delivery_fini(struct app_delivery *delivery)
+{
+    rcbuf_unref(&delivery->packet);
+}
+
+void app_delivery_drop(struct app_delivery *delivery, struct str channel, const char *why)
+{
+    uint32_t suppressed;
+    delivery->stats.dropped++;
+    if (log_limit_allows(&delivery->drop_log, DROPS_LOGGED_A_SECOND, &suppressed)) {
+        log_warn("message dropped", LOG_STR("channel", channel), LOG_CSTR("why", why),
+                 LOG_U64("suppressed", suppressed));
+    }
+}
+
+/* Why the message must not reach a client; NULL when it may. One bad frame makes every client
+ * close. */
+static const char *objection(const struct bus_envelope *envelope)
+{
+    if (!catalogue_find(envelope->event)) {
+        return "no event of the catalogue";
+    }
+    if (jtext_check(envelope->payload, CATALOGUE_DEPTH_MAX)) {
+        return "payload is not well-formed JSON in UTF-8";
+    }
+    if (jtext_kind(envelope->payload) != JTEXT_OBJECT) {
+        return "payload is not a JSON object";
+    }
+    return NULL;
+}
+
+/* The event as a packet for any number of sockets; borrowed. NULL: it was dropped. */
+static struct rcbuf *encode(struct app_delivery *delivery, struct str channel,
+                            const struct bus_envelope *envelope)
+{
+    if (envelope->id != 0 && envelope->id == delivery->packet_id) {
+        return delivery->packet;
+    }
+    const char *why = objection(envelope);
+    if (!why) {
+        rcbuf_unref(&delivery->packet);
+        delivery->packet_id = 0;
+        delivery->packet =
+            sio_encode_event(STR("/"), envelope->event, jtext_trim(envelope->payload));
+        why = delivery->packet ? NULL : "no memory";
+    }
+    if (why) {
+        app_delivery_drop(delivery, channel, why);
+        return NULL;
+    }
+    delivery->packet_id = envelope->id;
+    return delivery->packet;
+}
+
+/* Which of the event's rooms come before this one; NULL for those that nobody here is in. */
+static unsigned earlier_rooms(const struct app_delivery *delivery, const struct app_room *room,
+                              const struct bus_envelope *envelope,
+                              const struct app_room *earlier[BUS_ENVELOPE_ROOMS_MAX])
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < envelope->room_count; i++) {
+        if (str_eq(envelope->rooms[i], app_room_name(room))) {
+            break;
+        }
+        const struct app_room *other = app_rooms_find(delivery->rooms, envelope->rooms[i]);
+        if (other && !other->is_idle) {
+            earlier[count++] = other;
+        }
+    }
+    return count;
+}
+
+static bool in_any(struct app_member *member, const struct app_room *const *rooms, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (app_member_in(member, rooms[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void deliver(struct app_delivery *delivery, struct app_member *member, uint64_t id,
+                    struct rcbuf *packet)
+{
+    if (id != 0) {
+        member->last_id = id;
+    }
+    /* A member that can't take it any more is closing, which is reported where it is closed. */
+    if (!sio_socket_send(member->socket, packet)) {
+        delivery->stats.deliveries++;
+    }
+}
+
+/*
+ * A member in several rooms of an event gets it from the first that it is in. Within one partition
+ * the rooms' messages carry one id and come one behind the other, so the last id delivered to a
+ * member tells, also where it entered or left one of the rooms between the two. Ids of different
+ * partitions, and messages without an id, have nothing in common but the list of rooms.
+ */
+void app_delivery_message(struct app_delivery *delivery, struct app_room *room,
+                          const struct bus_envelope *envelope)
+{
+    struct rcbuf *packet = encode(delivery, app_room_name(room), envelope);
+    if (!packet) {
+        return;
+    }
+    delivery->stats.messages++;
+    bool by_id = envelope->id != 0 && delivery->partitions == 1;
+    const struct app_room *earlier[BUS_ENVELOPE_ROOMS_MAX];
+    unsigned earlier_count = by_id ? 0 : earlier_rooms(delivery, room, envelope, earlier);
+    struct app_member *const *members = app_room_members(room);
+    for (uint32_t i = 0; i < room->count; i++) {
+        bool has_it = by_id ? members[i]->last_id == envelope->id
+                            : in_any(members[i], earlier, earlier_count);
+        if (!has_it) {
+            deliver(delivery, members[i], envelope->id, packet);
+        }
+    }
+}

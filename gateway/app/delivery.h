@@ -1,0 +1,43 @@
+/*
+ * From the bus to the members: each message is checked once, encoded once, and queued by reference
+ * to every member of its room that does not have the event yet.
+ */
+#ifndef APP_DELIVERY_H
+#define APP_DELIVERY_H
+
+#include <stdint.h>
+
+#include "app/rooms.h"
+#include "bus/envelope.h"
+#include "log/log.h"
+#include "util/err.h"
+#include "util/rcbuf.h"
+#include "util/str.h"
+
+struct app_delivery_stats {
+    uint64_t messages;   /* from Redis, good ones */
+    uint64_t dropped;    /* from Redis, not fit to be passed on */
+    uint64_t deliveries; /* to members */
+};
+
+struct app_delivery {
+    const struct app_rooms *rooms;
+    unsigned partitions;
+    /* The event encoded last: its next room usually follows at once. */
+    struct rcbuf *packet;
+    uint64_t packet_id;
+    struct log_limit drop_log;
+    struct app_delivery_stats stats;
+};
+
+void app_delivery_init(struct app_delivery *delivery, const struct app_rooms *rooms,
+                       unsigned partitions);
+void app_delivery_fini(struct app_delivery *delivery);
+
+/* One message that came on the room's channel. */
+void app_delivery_message(struct app_delivery *delivery, struct app_room *room,
+                          const struct bus_envelope *envelope);
+/* Counts and logs what came on a channel of ours and is not fit to be passed on. */
+void app_delivery_drop(struct app_delivery *delivery, struct str channel, const char *why);
+
+#endif

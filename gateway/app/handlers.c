@@ -1,0 +1,252 @@
+#include "app/handlers.h"
+
+#include "app/app.h"
+#include "log/log.h"
+#include "util/buf.h"
+#include "util/clock.h"
+#include "util/jtext.h"
+
+enum { ANSWER_MAX = 64 * 1024, ASKED_MAX = 512 };
+
+/* Who is to be answered, if anybody. */
+struct reply {
+    struct sio_socket *socket;
+    uint64_t ack_id;
+    bool wanted;
+};
+
+static struct reply reply_to(const struct app_member *member, const struct sio_event *event)
+{
+    return (struct reply){member->socket, event->ack_id, event->wants_ack};
+}
+
+/* Sends what was composed. A client that can't be answered is closing, which is reported there. */
+static void send_reply(struct reply reply, enum err composed, struct buf *answer)
+{
+    if (reply.wanted && !composed &&
+        sio_socket_ack(reply.socket, reply.ack_id, buf_str(answer), NULL, 0)) {
+        log_debug("acknowledgement not sent", LOG_STR("socket", sio_socket_id(reply.socket)));
+    }
+    buf_fini(answer);
+}
+
+/* {"success":…,"room":…,"message":"<prefix><room>"}; without room the message is the prefix. */
+static void answer_outcome(struct reply reply, bool success, struct str room, const char *prefix)
+{
+    struct buf answer, message;
+    buf_init(&answer, ANSWER_MAX);
+    buf_init(&message, ANSWER_MAX);
+    enum err err = buf_append(&message, str_from(prefix));
+    err = err || !success ? err : buf_append(&message, room);
+    err = err ? err : buf_printf(&answer, "{\"success\":%s,", success ? "true" : "false");
+    if (!err && room.len > 0) {
+        err = buf_append(&answer, STR("\"room\":"));
+        err = err ? err : jtext_quote(room, &answer);
+        err = err ? err : buf_append_char(&answer, ',');
+    }
+    err = err ? err : buf_append(&answer, STR("\"message\":"));
+    err = err ? err : jtext_quote(buf_str(&message), &answer);
+    err = err ? err : buf_append_char(&answer, '}');
+    buf_fini(&message);
+    send_reply(reply, err, &answer);
+}
+
+static void refuse(struct reply reply, struct str room, const char *why)
+{
+    answer_outcome(reply, false, room, why);
+}
+
+/* What a client wrote as {room, id}: still to be judged. */
+struct asked {
+    struct str kind, id;
+    struct buf text; /* "kind:id" as it was asked for */
+};
+
+/* A string as it is meant; a whole number as it is written, because some callers pass ids so. */
+static enum err append_text(struct str value, bool number_too, struct buf *out)
+{
+    uint64_t number;
+    if (jtext_kind(value) == JTEXT_STRING) {
+        return jtext_unescape(value, out);
+    }
+    return number_too && !str_to_u64(value, &number) ? buf_append(out, value) : ERR_INVALID;
+}
+
+/* INVALID for arguments of another shape, LIMIT for something too long to be any room's name. */
+static enum err read_asked(const struct sio_event *event, struct asked *asked)
+{
+    buf_init(&asked->text, ASKED_MAX);
+    struct jtext_walk walk;
+    struct str object;
+    if (event->arg_count == 0) {
+        return ERR_INVALID;
+    }
+    /* The arguments come without brackets; only the first counts. */
+    jtext_walk_elements(&walk, event->args);
+    if (!jtext_next(&walk, NULL, &object) || jtext_kind(object) != JTEXT_OBJECT) {
+        return ERR_INVALID;
+    }
+    enum err err = append_text(jtext_member(object, STR("room")), false, &asked->text);
+    size_t kind_len = asked->text.len;
+    err = err ? err : buf_append_char(&asked->text, ':');
+    err = err ? err : append_text(jtext_member(object, STR("id")), true, &asked->text);
+    if (!err) {
+        asked->kind = str_range(asked->text.data, kind_len);
+        asked->id = str_skip(buf_str(&asked->text), kind_len + 1);
+    }
+    return err;
+}
+
+/* The room that was asked for; NULL, or why there is none. */
+static const char *read_room(const struct sio_event *event, struct asked *asked,
+                             struct room_name *ret_room)
+{
+    enum room_kind kind;
+    switch (read_asked(event, asked)) {
+    case OK:
+        break;
+    case ERR_LIMIT:
+        return "Room id is too long";
+    default:
+        return "Expected {room, id} with two strings";
+    }
+    if (room_kind_from(asked->kind, &kind)) {
+        return "Unknown room type; expected market, creator, user or global";
+    }
+    if (room_name_make(kind, asked->id, ret_room)) {
+        return kind == ROOM_GLOBAL ? "Invalid id; the only global room is all"
+                                   : "Invalid id; expected 1 to 128 visible ASCII characters "
+                                     "without comma";
+    }
+    return NULL;
+}
+
+/* NULL, or why this member may not enter. */
+static const char *forbid(struct app_member *member, const struct room_name *room)
+{
+    const struct app_room *existing = app_rooms_find(&member->app->rooms, room_name_str(room));
+    const struct app_membership *in = existing ? app_member_in(member, existing) : NULL;
+    size_t pending = app_joins_pending(member);
+    if (room->kind == ROOM_USER && !app_member_owns(member, room)) {
+        return "Not allowed: this user room is someone else's";
+    }
+    bool one_more = !in || !in->visible;
+    if ((one_more && member->visible + pending >= member->app->options->max_rooms) ||
+        pending >= member->app->options->max_rooms) {
+        return "Too many rooms; unsubscribe from one first";
+    }
+    return NULL;
+}
+
+/* Its subscription is asked for, if it isn't live; the answer follows with the join's end. */
+static const char *join(struct app_member *member, const struct sio_event *event,
+                        const struct room_name *name)
+{
+    struct app *app = member->app;
+    struct app_join wanted = {
+        .member = member, .ack_id = event->ack_id, .wants_ack = event->wants_ack, .visible = true};
+    if (app_rooms_get(&app->rooms, name, &wanted.room)) {
+        return "Out of memory; try again later";
+    }
+    if (app_join_begin(&app->joins, &wanted)) {
+        app_rooms_settle(&app->rooms, wanted.room);
+        return "Out of memory; try again later";
+    }
+    return NULL;
+}
+
+static void handle_subscribe(struct app_member *member, const struct sio_event *event)
+{
+    struct asked asked;
+    struct room_name room;
+    const char *why = read_room(event, &asked, &room);
+    why = why ? why : forbid(member, &room);
+    why = why ? why : join(member, event, &room);
+    if (why) {
+        member->app->stats.refused++;
+        refuse(reply_to(member, event), asked.kind.len > 0 ? buf_str(&asked.text) : STR(""), why);
+    }
+    buf_fini(&asked.text);
+}
+
+void app_answer_join(const struct app_join *join, enum app_join_result result)
+{
+    static const char *const refusals[] = {
+        [APP_JOIN_TIMEOUT] = "Temporarily unavailable; try again later",
+        [APP_JOIN_CANCELLED] = "Unsubscribed meanwhile",
+        [APP_JOIN_FAILED] = "Out of memory; try again later",
+    };
+    struct reply reply = {join->member->socket, join->ack_id, join->wants_ack};
+    struct app_stats *stats = &join->member->app->stats;
+    if (result == APP_JOIN_DONE) {
+        stats->subscribed++;
+        answer_outcome(reply, true, app_room_name(join->room), "Subscribed to ");
+    } else {
+        stats->refused++;
+        refuse(reply, app_room_name(join->room), refusals[result]);
+    }
+}
+
+static void handle_unsubscribe(struct app_member *member, const struct sio_event *event)
+{
+    struct asked asked;
+    struct room_name name;
+    const char *why = read_room(event, &asked, &name);
+    if (why) {
+        refuse(reply_to(member, event), asked.kind.len > 0 ? buf_str(&asked.text) : STR(""), why);
+    } else {
+        struct app_room *room = app_rooms_find(&member->app->rooms, room_name_str(&name));
+        if (room && !room->is_idle) {
+            app_joins_cancel(&member->app->joins, member, room);
+            app_member_leave(member, room);
+        }
+        answer_outcome(reply_to(member, event), true, room_name_str(&name), "Unsubscribed from ");
+    }
+    buf_fini(&asked.text);
+}
+
+static void handle_get_rooms(struct app_member *member, const struct sio_event *event)
+{
+    struct buf answer;
+    buf_init(&answer, ANSWER_MAX);
+    enum err err = buf_append_char(&answer, '[');
+    for (unsigned i = 0; i < member->count && !err; i++) {
+        if (member->memberships[i].visible) {
+            err = answer.len > 1 ? buf_append_char(&answer, ',') : OK;
+            err = err ? err : jtext_quote(app_room_name(member->memberships[i].room), &answer);
+        }
+    }
+    err = err ? err : buf_append_char(&answer, ']');
+    send_reply(reply_to(member, event), err, &answer);
+}
+
+static void handle_ping(struct app_member *member, const struct sio_event *event)
+{
+    struct buf answer;
+    buf_init(&answer, ANSWER_MAX);
+    enum err err =
+        buf_printf(&answer, "{\"pong\":true,\"timestamp\":%lld}", (long long)clock_wall_ms());
+    send_reply(reply_to(member, event), err, &answer);
+}
+
+static const struct {
+    struct str event;
+    void (*handle)(struct app_member *member, const struct sio_event *event);
+} handlers[] = {
+    {{"subscribe", 9}, handle_subscribe},
+    {{"unsubscribe", 11}, handle_unsubscribe},
+    {{"getRooms", 8}, handle_get_rooms},
+    {{"ping", 4}, handle_ping},
+};
+
+void app_handle_event(struct app_member *member, const struct sio_event *event)
+{
+    for (size_t i = 0; i < ARRAY_LEN(handlers); i++) {
+        if (str_eq(event->name, handlers[i].event)) {
+            handlers[i].handle(member, event);
+            return;
+        }
+    }
+    refuse(reply_to(member, event), STR(""),
+           "Unknown event; expected subscribe, unsubscribe, getRooms or ping");
+}

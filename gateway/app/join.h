@@ -1,0 +1,62 @@
+/*
+ * Joins: members that wait for a room's subscription to be confirmed, so that what they are told is
+ * true: from the acknowledgement on, every event of the room reaches them.
+ */
+#ifndef APP_JOIN_H
+#define APP_JOIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app/member.h"
+#include "util/attr.h"
+#include "util/err.h"
+
+/* How a join ended. */
+enum app_join_result {
+    APP_JOIN_DONE,      /* the member is in the room, and the room is live */
+    APP_JOIN_TIMEOUT,   /* Redis did not confirm in time */
+    APP_JOIN_CANCELLED, /* the member left the room meanwhile */
+    APP_JOIN_FAILED,    /* no memory */
+};
+
+struct app_join {
+    struct list of_room, of_member, by_time; /* private */
+    struct app_room *room;
+    struct app_member *member;
+    uint64_t started_ms;
+    uint64_t ack_id;
+    bool wants_ack;
+    bool automatic; /* part of connecting: waits however long, `connected` follows the last */
+    bool visible;   /* to be shown by getRooms */
+};
+
+struct app_joins {
+    struct loop *loop;
+    uint64_t timeout_ms;
+    struct list by_time; /* those that can time out, oldest first */
+    struct wheel_timer timer;
+    /* Called once for each join that ends, except when its member goes; the join is freed after. */
+    void (*on_end)(struct app_join *join, enum app_join_result result);
+};
+
+void app_joins_init(struct app_joins *joins, struct loop *loop, uint64_t timeout_ms,
+                    void (*on_end)(struct app_join *join, enum app_join_result result));
+void app_joins_fini(struct app_joins *joins);
+
+/*
+ * Begins with what `wanted` says (its room, member, ack, automatic, visible). on_end follows: at
+ * once when the room is live. NOMEM: nothing was begun; the room is the caller's to settle.
+ */
+MUST_CHECK enum err app_join_begin(struct app_joins *joins, const struct app_join *wanted);
+/* The room is live: all who wait are in. */
+void app_joins_room_live(struct app_joins *joins, struct app_room *room);
+/* The member's joins of that room end as CANCELLED. */
+void app_joins_cancel(struct app_joins *joins, struct app_member *member, struct app_room *room);
+/* The member goes: its joins end without a word. */
+void app_joins_forget(struct app_joins *joins, struct app_member *member);
+/* How many joins the member waits for. */
+size_t app_joins_pending(const struct app_member *member);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * One authenticated client: its socket, who it is, and the rooms it is in.
+ */
+#ifndef APP_MEMBER_H
+#define APP_MEMBER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "app/auth.h"
+#include "app/rooms.h"
+#include "socketio/server.h"
+#include "util/attr.h"
+#include "util/err.h"
+#include "util/list.h"
+#include "util/rcbuf.h"
+
+struct app;
+
+struct app_membership {
+    struct app_room *room;
+    uint32_t index; /* of this member among the room's */
+    bool visible;   /* shown by getRooms; the room of a `sub` beside an address is not */
+};
+
+enum { APP_MEMBERSHIPS_EMBEDDED = 3 }; /* user by address, user by sub, global */
+
+struct app_member {
+    struct app *app;
+    struct sio_socket *socket;
+    uint64_t last_id;  /* of the event that was delivered last; 0 before the first */
+    struct list joins; /* struct app_join by of_member */
+    struct app_membership *memberships; /* in the order of entering; `embedded` or on the heap */
+    struct app_membership embedded[APP_MEMBERSHIPS_EMBEDDED];
+    uint16_t count, capacity; /* of memberships */
+    uint16_t visible;         /* of them */
+    uint8_t automatic;        /* joins still missing before `connected` can be sent */
+    uint8_t sub_len, address_len;
+    char user[]; /* sub, then the canonical address; not terminated */
+};
+
+/* NULL without memory. */
+struct app_member *app_member_new(struct app *app, struct sio_socket *socket,
+                                  const struct app_identity *identity);
+/* Leaves every room. Its joins must have been cancelled. */
+void app_member_free(struct app_member *member);
+
+struct str app_member_sub(const struct app_member *member);
+/* Empty where the token had none. */
+struct str app_member_address(const struct app_member *member);
+/* Whether a `user:` room is this member's own. */
+bool app_member_owns(const struct app_member *member, const struct room_name *room);
+
+/* NULL where the member is not in the room. */
+struct app_membership *app_member_in(struct app_member *member, const struct app_room *room);
+/* Idempotent; a visible entry makes a hidden one visible. NOMEM. */
+MUST_CHECK enum err app_member_enter(struct app_member *member, struct app_room *room,
+                                     bool visible);
+/* Idempotent. The room may be idle afterwards. */
+void app_member_leave(struct app_member *member, struct app_room *room);
+
+#endif

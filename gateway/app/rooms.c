@@ -1,0 +1,181 @@
+#include "app/rooms.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct app_room *app_room_of_channel(struct bus_channel *channel)
+{
+    return container_of(channel, struct app_room, channel);
+}
+
+struct str app_room_name(const struct app_room *room)
+{
+    return bus_channel_room_name(&room->channel);
+}
+
+bool app_room_is_live(const struct app_room *room)
+{
+    return room->channel.state == BUS_CHANNEL_LIVE;
+}
+
+static void destroy(struct app_rooms *rooms, struct app_room *room)
+{
+    list_remove(&room->of.idle);
+    bus_subscriber_drop(rooms->subscriber, &room->channel);
+    free(room);
+}
+
+static void sweep_idle(struct wheel_timer *timer)
+{
+    struct app_rooms *rooms = container_of(timer, struct app_rooms, sweep);
+    uint64_t now = loop_now(rooms->loop);
+    LIST_FOR_EACH (node, next, &rooms->idle) {
+        struct app_room *room = list_entry(node, struct app_room, of.idle);
+        uint64_t due = room->members.idle_since_ms + rooms->linger_ms;
+        if (due > now) {
+            loop_timer_set(rooms->loop, timer, due - now);
+            return;
+        }
+        destroy(rooms, room);
+    }
+}
+
+void app_rooms_init(struct app_rooms *rooms, struct loop *loop, struct bus_subscriber *subscriber,
+                    uint64_t linger_ms)
+{
+    *rooms = (struct app_rooms){.loop = loop, .subscriber = subscriber, .linger_ms = linger_ms};
+    list_init(&rooms->idle);
+    wheel_timer_init(&rooms->sweep, sweep_idle);
+}
+
+void app_rooms_fini(struct app_rooms *rooms)
+{
+    loop_timer_cancel(rooms->loop, &rooms->sweep);
+    LIST_FOR_EACH (node, next, &rooms->idle) {
+        destroy(rooms, list_entry(node, struct app_room, of.idle));
+    }
+}
+
+struct app_room *app_rooms_find(const struct app_rooms *rooms, struct str name)
+{
+    struct bus_channel *channel = bus_subscriber_find(rooms->subscriber, name);
+    return channel ? app_room_of_channel(channel) : NULL;
+}
+
+static void wake(struct app_room *room)
+{
+    list_remove(&room->of.idle);
+    list_init(&room->of.joins);
+    room->is_idle = false;
+    room->members.one = NULL;
+}
+
+static enum err create(struct app_rooms *rooms, struct str name, struct app_room **ret_room)
+{
+    struct app_room *room = calloc(1, sizeof *room + name.len);
+    if (!room) {
+        return ERR_NOMEM;
+    }
+    memcpy(room->name, name.ptr, name.len);
+    bus_channel_init(&room->channel, str_range(room->name, name.len));
+    list_init(&room->of.joins);
+    enum err err = bus_subscriber_want(rooms->subscriber, &room->channel);
+    if (err) {
+        free(room);
+        return err;
+    }
+    *ret_room = room;
+    return OK;
+}
+
+enum err app_rooms_get(struct app_rooms *rooms, const struct room_name *name,
+                       struct app_room **ret_room)
+{
+    struct app_room *room = app_rooms_find(rooms, room_name_str(name));
+    if (!room) {
+        return create(rooms, room_name_str(name), ret_room);
+    }
+    if (room->is_idle) {
+        wake(room);
+    }
+    *ret_room = room;
+    return OK;
+}
+
+void app_rooms_settle(struct app_rooms *rooms, struct app_room *room)
+{
+    if (room->is_idle || room->count > 0 || !list_empty(&room->of.joins)) {
+        return;
+    }
+    if (room->capacity > 1) {
+        free(room->members.many);
+    }
+    room->capacity = 0;
+    room->is_idle = true;
+    room->members.idle_since_ms = loop_now(rooms->loop);
+    list_push_back(&rooms->idle, &room->of.idle);
+    if (!wheel_timer_is_set(&rooms->sweep)) {
+        loop_timer_set(rooms->loop, &rooms->sweep, rooms->linger_ms);
+    }
+}
+
+static struct app_member **places(struct app_room *room)
+{
+    return room->capacity > 1 ? room->members.many : &room->members.one;
+}
+
+struct app_member *const *app_room_members(const struct app_room *room)
+{
+    return room->capacity > 1 ? room->members.many : &room->members.one;
+}
+
+static enum err grow(struct app_room *room)
+{
+    if (room->capacity == 0) {
+        room->capacity = 1;
+        return OK;
+    }
+    uint32_t capacity = room->capacity * 2 < 4 ? 4 : room->capacity * 2;
+    struct app_member **old = room->capacity > 1 ? room->members.many : NULL;
+    struct app_member **many = realloc(old, capacity * sizeof(struct app_member *));
+    if (!many) {
+        return ERR_NOMEM;
+    }
+    if (!old) {
+        many[0] = room->members.one;
+    }
+    room->members.many = many;
+    room->capacity = capacity;
+    return OK;
+}
+
+enum err app_room_add(struct app_room *room, struct app_member *member, uint32_t *ret_index)
+{
+    if (room->count == room->capacity) {
+        enum err err = grow(room);
+        if (err) {
+            return err;
+        }
+    }
+    places(room)[room->count] = member;
+    *ret_index = room->count++;
+    return OK;
+}
+
+struct app_member *app_room_remove(struct app_room *room, uint32_t index)
+{
+    struct app_member **members = places(room);
+    uint32_t last = --room->count;
+    members[index] = members[last];
+    return index < last ? members[index] : NULL;
+}
+
+void app_room_show(struct app_rooms *rooms, struct app_room *room)
+{
+    rooms->visible += room->visible++ == 0;
+}
+
+void app_room_hide(struct app_rooms *rooms, struct app_room *room)
+{
+    rooms->visible -= --room->visible == 0;
+}

@@ -1,0 +1,84 @@
+/*
+ * The rooms that somebody here is in, or waits to be in, or left a moment ago.
+ *
+ * A room exists while it is of use: with its first member or join it is wanted from the bus, and
+ * some seconds after the last has left it is dropped, so that page navigation does not become Redis
+ * traffic.
+ */
+#ifndef APP_ROOMS_H
+#define APP_ROOMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bus/subscriber.h"
+#include "loop/loop.h"
+#include "schema/room.h"
+#include "util/attr.h"
+#include "util/err.h"
+#include "util/list.h"
+
+struct app_member;
+
+struct app_room {
+    struct bus_channel channel;
+    union {
+        struct list joins; /* while anybody is in it or waits: the struct app_join waiting */
+        struct list idle;  /* while nobody is: place in the rooms' idle list */
+    } of;
+    union {
+        struct app_member *one;   /* capacity 1 */
+        struct app_member **many; /* capacity > 1, on the heap */
+        uint64_t idle_since_ms;   /* while idle */
+    } members;
+    uint32_t count;    /* members; their order means nothing */
+    uint32_t capacity; /* 0 while idle */
+    uint32_t visible;  /* members that see it in their list of rooms */
+    bool is_idle;
+    char name[]; /* canonical, not terminated */
+};
+
+struct app_rooms {
+    struct loop *loop;
+    struct bus_subscriber *subscriber;
+    uint64_t linger_ms;
+    struct list idle; /* oldest first */
+    struct wheel_timer sweep;
+    size_t visible; /* rooms that are in somebody's list of rooms */
+};
+
+/* Borrows all three for its lifetime. */
+void app_rooms_init(struct app_rooms *rooms, struct loop *loop, struct bus_subscriber *subscriber,
+                    uint64_t linger_ms);
+/* All members and joins are gone; drops the idle rooms. */
+void app_rooms_fini(struct app_rooms *rooms);
+
+/* The room of that name, made and wanted if need be; to be used at once or settled. NOMEM. */
+MUST_CHECK enum err app_rooms_get(struct app_rooms *rooms, const struct room_name *name,
+                                  struct app_room **ret_room);
+/* NULL where there is none. */
+struct app_room *app_rooms_find(const struct app_rooms *rooms, struct str name);
+/* After a member or a join left: the room goes idle when it was the last. */
+void app_rooms_settle(struct app_rooms *rooms, struct app_room *room);
+
+struct app_room *app_room_of_channel(struct bus_channel *channel);
+struct str app_room_name(const struct app_room *room);
+/* Whether what is published now arrives here. */
+bool app_room_is_live(const struct app_room *room);
+
+/* All members, `room->count` of them; valid until one enters or leaves. */
+struct app_member *const *app_room_members(const struct app_room *room);
+/* The new member's place in *ret_index. NOMEM. */
+MUST_CHECK enum err app_room_add(struct app_room *room, struct app_member *member,
+                                 uint32_t *ret_index);
+/*
+ * Frees the place `index`; the last member moves into it. Returns who moved there, NULL for nobody:
+ * the caller corrects that member's index.
+ */
+struct app_member *app_room_remove(struct app_room *room, uint32_t index);
+/* Counts members that show the room. */
+void app_room_show(struct app_rooms *rooms, struct app_room *room);
+void app_room_hide(struct app_rooms *rooms, struct app_room *room);
+
+#endif
