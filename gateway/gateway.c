@@ -1,0 +1,166 @@
+#include "gateway.h"
+
+#include <stdlib.h>
+
+#include "app/app.h"
+#include "engineio/server.h"
+#include "http/server.h"
+#include "ops/server.h"
+#include "socketio/server.h"
+
+enum {
+    LISTEN_BACKLOG = 4096,
+    SLICE_US = 10000,           /* longest stretch of one flushing pass */
+    CONNECTIONS_PER_CLIENT = 2, /* a polling client holds a GET and a POST */
+    CONNECTIONS_SPARE = 256,    /* for those that are only to be told 503 */
+    ATTACHMENT_TIMEOUT_MS = 30000,
+    CLIENT_JSON_DEPTH = 32,
+};
+
+struct gateway {
+    struct app_options app_options;
+    struct sio_server_options sio_options;
+    struct eio_server_options eio_options;
+    struct http_server_options http_options;
+    struct sio_namespace namespace;
+    struct http_handler handler;
+    struct app *app;
+    struct sio_server *sockets;
+    struct eio_server *engine;
+    struct http_server *http;
+    struct ops_server *ops;
+};
+
+static void fill_app_options(struct app_options *options, const struct gateway_settings *settings)
+{
+    *options = (struct app_options){
+        .auth = {.algorithm = (enum app_auth_algorithm)settings->jwt_algorithm,
+                 .secret = settings->jwt_secret,
+                 .issuer = settings->jwt_issuer,
+                 .audience = settings->jwt_audience,
+                 .leeway_s = settings->jwt_leeway_s},
+        .subscribe_timeout_ms = settings->subscribe_timeout_ms,
+        .linger_ms = settings->room_linger_ms,
+        .max_rooms = settings->max_rooms,
+        .bus = {.keys = bus_settings_keys(&settings->bus),
+                .redis = &settings->redis,
+                .batch = (unsigned)settings->bus.batch},
+    };
+}
+
+static void fill_http_options(struct http_server_options *options,
+                              const struct gateway_settings *settings)
+{
+    *options = (struct http_server_options){
+        .net = {.host = settings->host,
+                .port = (uint16_t)settings->port,
+                .backlog = LISTEN_BACKLOG,
+                .max_connections =
+                    settings->max_connections * CONNECTIONS_PER_CLIENT + CONNECTIONS_SPARE,
+                .queue_bytes = settings->client_queue_bytes,
+                .stall_ms = settings->client_stall_ms,
+                .slice_us = SLICE_US},
+        .max_head = settings->max_header_bytes,
+        .max_headers = settings->max_headers,
+        .max_body = settings->max_payload,
+        .head_timeout_ms = settings->header_timeout_ms,
+        .body_timeout_ms = settings->body_timeout_ms,
+        .idle_timeout_ms = settings->idle_timeout_ms,
+        .cors_origins = settings->cors_origins,
+    };
+}
+
+static void fill_options(struct gateway *gateway, const struct gateway_settings *settings)
+{
+    fill_app_options(&gateway->app_options, settings);
+    fill_http_options(&gateway->http_options, settings);
+    gateway->sio_options = (struct sio_server_options){
+        .connect_timeout_ms = settings->connect_timeout_ms,
+        .attachment_timeout_ms = ATTACHMENT_TIMEOUT_MS,
+        .max_attachments = settings->max_attachments,
+        .max_depth = CLIENT_JSON_DEPTH,
+    };
+    gateway->eio_options = (struct eio_server_options){
+        .path = STR("/socket.io/"),
+        .ping_interval_ms = settings->ping_interval_ms,
+        .ping_timeout_ms = settings->ping_timeout_ms,
+        .upgrade_timeout_ms = settings->upgrade_timeout_ms,
+        .max_payload = settings->max_payload,
+        .max_sessions = settings->max_connections,
+        .max_packets_per_post = settings->max_packets_per_post,
+        .queue_bytes = settings->client_queue_bytes,
+    };
+}
+
+/* From the bus towards the clients, so that whoever calls is there before who is called back. */
+static enum err open_rooms(struct gateway *gateway, struct loop *loop,
+                           const struct gateway_settings *settings, struct buf *complaint)
+{
+    gateway->app = app_new(loop, &gateway->app_options);
+    if (!gateway->app) {
+        return ERR_NOMEM;
+    }
+    gateway->namespace = app_namespace(gateway->app);
+    gateway->sockets = sio_server_new(loop, &gateway->sio_options, &gateway->namespace, 1);
+    if (!gateway->sockets) {
+        return ERR_NOMEM;
+    }
+    gateway->engine =
+        eio_server_new(loop, &gateway->eio_options, sio_server_session_ops(), gateway->sockets);
+    if (!gateway->engine) {
+        return ERR_NOMEM;
+    }
+    gateway->handler = eio_server_handler(gateway->engine);
+    enum err err = http_server_open(loop, &gateway->http_options, &gateway->handler, 1,
+                                    &gateway->http, complaint);
+    if (err) {
+        return err;
+    }
+    eio_server_set_http(gateway->engine, gateway->http);
+    struct ops_sources sources = {.app = gateway->app, .engine = gateway->engine};
+    return ops_server_open(loop, settings->ops_host, (uint16_t)settings->ops_port, &sources,
+                           &gateway->ops, complaint);
+}
+
+enum err gateway_open(struct loop *loop, const struct gateway_settings *settings,
+                      struct gateway **ret_gateway, struct buf *complaint)
+{
+    struct gateway *gateway = calloc(1, sizeof *gateway);
+    if (!gateway) {
+        return ERR_NOMEM;
+    }
+    fill_options(gateway, settings);
+    enum err err = open_rooms(gateway, loop, settings, complaint);
+    if (err) {
+        gateway_close(gateway);
+        return err;
+    }
+    *ret_gateway = gateway;
+    return OK;
+}
+
+void gateway_close(struct gateway *gateway)
+{
+    if (!gateway) {
+        return;
+    }
+    ops_server_free(gateway->ops);
+    if (gateway->http) {
+        http_server_stop(gateway->http);
+    }
+    eio_server_free(gateway->engine);
+    http_server_free(gateway->http);
+    sio_server_free(gateway->sockets);
+    app_free(gateway->app);
+    free(gateway);
+}
+
+uint16_t gateway_port(const struct gateway *gateway)
+{
+    return net_server_port(http_server_net(gateway->http));
+}
+
+uint16_t gateway_ops_port(const struct gateway *gateway)
+{
+    return ops_server_port(gateway->ops);
+}

@@ -1,0 +1,28 @@
+/*
+ * One gateway: owns one of each room's objects and wires them. No logic of its own.
+ */
+#ifndef GATEWAY_GATEWAY_H
+#define GATEWAY_GATEWAY_H
+
+#include "loop/loop.h"
+#include "options.h"
+#include "util/attr.h"
+#include "util/buf.h"
+#include "util/err.h"
+
+struct gateway;
+
+/*
+ * Listens and connects to Redis; borrows both for its lifetime. On failure *complaint says what and
+ * why (it may be empty without memory).
+ */
+MUST_CHECK enum err gateway_open(struct loop *loop, const struct gateway_settings *settings,
+                                 struct gateway **ret_gateway, struct buf *complaint);
+/* Stops accepting, ends every session by a transport close, and frees. NULL is fine. */
+void gateway_close(struct gateway *gateway);
+
+/* The ports really listened on. */
+uint16_t gateway_port(const struct gateway *gateway);
+uint16_t gateway_ops_port(const struct gateway *gateway);
+
+#endif

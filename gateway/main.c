@@ -1,0 +1,168 @@
+/* guesslyfe-gateway: arguments, signals, and the loop that everything runs on. */
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "gateway.h"
+#include "log/log.h"
+
+enum { EXIT_USAGE = 2, DESCRIPTORS_SPARE = 64 };
+
+static void print_help(void)
+{
+    printf("guesslyfe-gateway: carries GuessLyfe's events from Redis to Socket.IO clients.\n\n"
+           "Usage: guesslyfe-gateway [--flag value]…\n\n"
+           "Every setting is a flag or an environment variable; the flag wins.\n\n"
+           "  --help           this text\n"
+           "  --version        the version\n"
+           "  --check-config   print the settings as they would be used, and exit;\n"
+           "                   status 2 and a complaint when one is wrong\n");
+    config_print_help(gateway_option_table(), stdout);
+    printf("\nSignals: SIGTERM and SIGINT end it.\n"
+           "Exit status: 0 after a signal, 1 when it could not start or go on, 2 for wrong "
+           "settings.\n");
+}
+
+/* Takes a flag without value out of argv. */
+static bool take_flag(int *argc, char **argv, const char *flag)
+{
+    for (int i = 1; i < *argc; i++) {
+        if (strcmp(argv[i], flag) == 0) {
+            memmove(&argv[i], &argv[i + 1], (size_t)(*argc - i) * sizeof *argv);
+            --*argc;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Loads and checks; complains on standard error. */
+static enum err read_settings(int argc, char **argv, struct gateway_settings *settings)
+{
+    struct buf complaint;
+    buf_init(&complaint, 0);
+    int rest = 0;
+    enum err err = config_load(gateway_option_table(), argc, argv, settings, &rest, &complaint);
+    if (!err && rest < argc) {
+        err = buf_printf(&complaint, "unexpected argument \"%s\"; --help tells the usage",
+                         argv[rest]);
+        err = err ? err : ERR_INVALID;
+    }
+    err = err ? err : gateway_settings_check(settings, &complaint);
+    if (err) {
+        const char *text = buf_cstr(&complaint);
+        fprintf(stderr, "guesslyfe-gateway: %s\n", text && *text ? text : err_name(err));
+    }
+    settings->redis.client_name = "guesslyfe-gateway";
+    settings->redis.reconnect = true;
+    buf_fini(&complaint);
+    return err;
+}
+
+/* Every client is a descriptor: takes what the system allows and says when that is too little. */
+static void raise_descriptor_limit(const struct gateway_settings *settings)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
+        log_warn("limit of open files not known", LOG_ERRNO());
+        return;
+    }
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
+        log_warn("limit of open files not raised", LOG_ERRNO());
+    }
+    if (limit.rlim_cur < settings->max_connections + DESCRIPTORS_SPARE) {
+        log_warn("limit of open files is below MAX_CONNECTIONS", LOG_U64("limit", limit.rlim_cur),
+                 LOG_U64("max_connections", settings->max_connections));
+    }
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+    (void)what;
+    struct loop *loop = arg;
+    log_info("stopping", LOG_CSTR("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"));
+    loop_stop(loop);
+}
+
+/* Runs until a signal or an error of the loop itself. */
+static enum err run(struct loop *loop, struct gateway *gateway)
+{
+    struct event *term = evsignal_new(loop_base(loop), SIGTERM, on_signal, loop);
+    struct event *interrupt = evsignal_new(loop_base(loop), SIGINT, on_signal, loop);
+    enum err err = ERR_NOMEM;
+    if (term && interrupt && event_add(term, NULL) == 0 && event_add(interrupt, NULL) == 0) {
+        log_info("listening", LOG_U64("port", gateway_port(gateway)),
+                 LOG_U64("ops_port", gateway_ops_port(gateway)),
+                 LOG_CSTR("version", GUESSLYFE_VERSION), LOG_U64("pid", getpid()));
+        err = loop_run(loop);
+    }
+    if (term) {
+        event_free(term);
+    }
+    if (interrupt) {
+        event_free(interrupt);
+    }
+    return err;
+}
+
+static int serve(const struct gateway_settings *settings)
+{
+    struct buf complaint;
+    buf_init(&complaint, 0);
+    struct gateway *gateway = NULL;
+    struct loop *loop = loop_new();
+    enum err err = loop ? gateway_open(loop, settings, &gateway, &complaint) : ERR_NOMEM;
+    if (err) {
+        const char *why = buf_cstr(&complaint);
+        log_error("could not start", LOG_CSTR("why", why && *why ? why : err_name(err)));
+    } else {
+        err = run(loop, gateway);
+        if (err) {
+            log_error("event loop failed", LOG_ERR(err));
+        }
+    }
+    gateway_close(gateway);
+    loop_free(loop);
+    buf_fini(&complaint);
+    if (!err) {
+        log_info("stopped");
+    }
+    return err ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    if (take_flag(&argc, argv, "--help")) {
+        print_help();
+        return EXIT_SUCCESS;
+    }
+    if (take_flag(&argc, argv, "--version")) {
+        printf("guesslyfe-gateway %s\n", GUESSLYFE_VERSION);
+        return EXIT_SUCCESS;
+    }
+    if (take_flag(&argc, argv, "--print-options-markdown")) {
+        config_print_markdown(gateway_option_table(), stdout);
+        return EXIT_SUCCESS;
+    }
+    bool check_only = take_flag(&argc, argv, "--check-config");
+    struct gateway_settings settings;
+    memset(&settings, 0, sizeof settings);
+    if (read_settings(argc, argv, &settings)) {
+        return EXIT_USAGE;
+    }
+    if (check_only) {
+        config_print_values(gateway_option_table(), &settings, stdout);
+        return EXIT_SUCCESS;
+    }
+    /* Writing to a connection that is gone is an error to be handled, not the end of the process.
+     */
+    signal(SIGPIPE, SIG_IGN);
+    log_setup((enum log_level)settings.log_level, (enum log_format)settings.log_format, NULL, NULL);
+    raise_descriptor_limit(&settings);
+    return serve(&settings);
+}

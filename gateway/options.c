@@ -1,0 +1,81 @@
+#include "options.h"
+
+#include <string.h>
+
+#include "app/auth.h"
+#include "schema/catalogue.h"
+#include "util/str.h"
+
+enum { SECRET_BYTES_MIN = 32, SECRET_BYTES_MAX = 4096 };
+
+static const char *const algorithms[] = {
+    [APP_AUTH_HS256] = "HS256",
+    [APP_AUTH_HS384] = "HS384",
+    [APP_AUTH_HS512] = "HS512",
+    NULL,
+};
+static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+static const char *const formats[] = {"text", "json", NULL};
+
+#define AT(field)            offsetof(struct gateway_settings, field)
+#define REDIS_OPTION(member) offsetof(struct gateway_settings, redis.member)
+#define BUS_OPTION(member)   offsetof(struct gateway_settings, bus.member)
+
+static const struct config_option options[] = {
+#include "options.def"
+};
+
+struct config_table gateway_option_table(void)
+{
+    return (struct config_table){options, ARRAY_LEN(options)};
+}
+
+static enum err refuse(struct buf *complaint, struct str sentence)
+{
+    enum err err = buf_append(complaint, sentence);
+    return err ? err : ERR_INVALID;
+}
+
+static enum err check_secret(const struct gateway_settings *settings, struct buf *complaint)
+{
+    size_t len = settings->jwt_secret ? strlen(settings->jwt_secret) : 0;
+    if (len == 0) {
+        return refuse(complaint,
+                      STR("JWT_SECRET is not set; expected the secret that tokens are "
+                          "signed with, 32 bytes or more (openssl rand -hex 32 makes one)"));
+    }
+    if (len >= SECRET_BYTES_MIN || settings->development) {
+        return OK;
+    }
+    enum err err = buf_printf(complaint,
+                              "JWT_SECRET has %zu bytes; expected %d or more, so that it cannot be "
+                              "guessed (openssl rand -hex 32 makes one), or DEVELOPMENT=true",
+                              len, SECRET_BYTES_MIN);
+    return err ? err : ERR_INVALID;
+}
+
+enum err gateway_settings_check(const struct gateway_settings *settings, struct buf *complaint)
+{
+    enum err err = check_secret(settings, complaint);
+    if (err) {
+        return err;
+    }
+    if (settings->ops_port != 0 && settings->port == settings->ops_port) {
+        return refuse(complaint,
+                      STR("PORT and OPS_PORT are the same; expected two different ports"));
+    }
+    if (settings->redis.backoff_min_ms > settings->redis.backoff_max_ms) {
+        return refuse(
+            complaint,
+            STR("REDIS_BACKOFF_MIN is larger than REDIS_BACKOFF_MAX; expected the reverse"));
+    }
+    if (settings->redis.tls_key && !settings->redis.tls_cert) {
+        return refuse(complaint, STR("REDIS_TLS_KEY is set without REDIS_TLS_CERT; expected both"));
+    }
+    if (settings->client_queue_bytes < CATALOGUE_DATA_MAX) {
+        return refuse(complaint,
+                      STR("CLIENT_QUEUE_BYTES is smaller than the largest event; expected "
+                          "524288 or more"));
+    }
+    return OK;
+}

@@ -1,0 +1,51 @@
+/*
+ * The settings of guesslyfe-gateway: one row each, from which flags, environment, --help,
+ * --check-config and docs/configuration.md come.
+ */
+#ifndef GATEWAY_OPTIONS_H
+#define GATEWAY_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bus/options.h"
+#include "config/config.h"
+#include "redis/link.h"
+#include "util/attr.h"
+#include "util/buf.h"
+#include "util/err.h"
+
+struct gateway_settings {
+    const char *host, *ops_host;
+    uint64_t port, ops_port;
+    const char *cors_origins;
+    bool development;
+
+    const char *jwt_secret, *jwt_issuer, *jwt_audience;
+    unsigned jwt_algorithm; /* enum app_auth_algorithm */
+    uint64_t jwt_leeway_s;
+
+    uint64_t ping_interval_ms, ping_timeout_ms, upgrade_timeout_ms, connect_timeout_ms;
+    uint64_t subscribe_timeout_ms, room_linger_ms;
+
+    uint64_t max_connections, max_rooms, max_payload;
+    uint64_t max_header_bytes, max_headers, max_packets_per_post, max_attachments;
+    uint64_t client_queue_bytes, client_stall_ms;
+    uint64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms;
+
+    struct redis_link_options redis;
+    struct bus_settings bus;
+
+    unsigned log_level, log_format;
+};
+
+struct config_table gateway_option_table(void);
+
+/*
+ * Checks what no single row can: INVALID, *complaint is one sentence that names the settings and
+ * says what would be right.
+ */
+MUST_CHECK enum err gateway_settings_check(const struct gateway_settings *settings,
+                                           struct buf *complaint);
+
+#endif
