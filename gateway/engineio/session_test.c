@@ -342,6 +342,73 @@ static void without_memory_the_server_lives_on(void **state)
     check_survives(websocket_life);
 }
 
+static void reopen(void)
+{
+    struct eio_server_options options = world.options;
+    struct http_server_options http_options = world.http_options;
+    client_close(&a);
+    client_close(&b);
+    world_close(&world);
+    world_init(&world);
+    world.options = options;
+    world.http_options = http_options;
+    world_open(&world);
+    client_open(&a, &world);
+    client_open(&b, &world);
+}
+
+/* Sends as often to the session, whose client reads nothing. The last error. */
+static enum err pour(unsigned times)
+{
+    static char text[100000];
+    struct rcbuf *packet = eio_encode_text(str_range(text, sizeof text));
+    enum err err = OK;
+    for (unsigned i = 0; i < times && !err; i++) {
+        err = eio_session_send(world.session, packet);
+    }
+    rcbuf_unref(&packet);
+    return err;
+}
+
+static void too_much_for_the_connection_ends_the_session(void **state)
+{
+    (void)state;
+    world.http_options.net.queue_bytes = 500000;
+    reopen();
+    client_ws_open(&a, NULL);
+    assert_int_equal(pour(4), OK);
+    assert_int_equal(pour(2), ERR_LIMIT);
+    world_expect(&world, "open;close too slow;");
+}
+
+static void a_client_that_takes_nothing_ends(void **state)
+{
+    (void)state;
+    world.options.ping_interval_ms = 1000000;
+    world.http_options.net.queue_bytes = 1u << 27;
+    reopen();
+    client_ws_open(&a, NULL);
+    assert_int_equal(pour(200), OK); /* more than the kernel holds */
+    world_advance(&world, 59000);
+    world_expect(&world, "open;");
+    world_advance(&world, 3000);
+    world_expect(&world, "close too slow;");
+}
+
+static void make_server(void *context)
+{
+    (void)context;
+    struct eio_server *server =
+        eio_server_new(world.loop, &world.options, &(struct eio_session_ops){0}, NULL);
+    eio_server_free(server);
+}
+
+static void without_memory_there_is_no_server(void **state)
+{
+    (void)state;
+    failing_alloc_each(make_server, NULL);
+}
+
 static void every_reason_has_a_name(void **state)
 {
     (void)state;
@@ -373,6 +440,9 @@ int main(void)
         TEST(the_servers_end_is_every_sessions_end),
         TEST(the_http_server_may_go_first),
         TEST(without_memory_the_server_lives_on),
+        TEST(too_much_for_the_connection_ends_the_session),
+        TEST(a_client_that_takes_nothing_ends),
+        TEST(without_memory_there_is_no_server),
         TEST(every_reason_has_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
