@@ -1,0 +1,149 @@
+"""Official clients under one interface: JavaScript 3 and 4 (in one node process), and Python."""
+import itertools
+import json
+import subprocess
+import threading
+import time
+from queue import Queue
+
+import socketio
+
+from harness.gateway import REPOSITORY
+from harness.wait import DEADLINE
+
+DRIVER = REPOSITORY / "tests" / "clients" / "driver.mjs"
+
+
+class Client:
+    """What happened to one client, in order. Events are (name, first argument)."""
+
+    def __init__(self):
+        self.changed = threading.Condition()
+        self.happenings: list[tuple[str, dict]] = []
+
+    def happened(self, kind: str, details: dict) -> None:
+        with self.changed:
+            self.happenings.append((kind, details))
+            self.changed.notify_all()
+
+    def all(self, kind: str) -> list[dict]:
+        return [details for happened, details in list(self.happenings) if happened == kind]
+
+    def events(self, name: str | None = None) -> list[tuple[str, object]]:
+        return [(event["event"], event["args"][0] if event["args"] else None)
+                for event in self.all("event") if name in (None, event["event"])]
+
+    def data(self, name: str) -> list[dict]:
+        """The data of every received event of that name."""
+        return [argument["data"] for _, argument in self.events(name)]
+
+    def wait(self, kind: str, count: int = 1, seconds: float = DEADLINE) -> dict:
+        """Until it has happened `count` times; returns the details of the last of these."""
+        self.wait_for(lambda: len(self.all(kind)) >= count, f"{count} × {kind}", seconds)
+        return self.all(kind)[count - 1]
+
+    def wait_event(self, name: str, count: int = 1, seconds: float = DEADLINE):
+        self.wait_for(lambda: len(self.events(name)) >= count, f"{count} × event {name}", seconds)
+        return self.events(name)[count - 1][1]
+
+    def wait_for(self, condition, what: str, seconds: float = DEADLINE) -> None:
+        with self.changed:
+            if not self.changed.wait_for(condition, seconds):
+                raise AssertionError(f"not within {seconds:g} s: {what}; happened: {self.happenings[-20:]}")
+
+    def subscribe(self, room: str, id: str) -> dict:
+        return self.call("subscribe", {"room": room, "id": id})
+
+    def unsubscribe(self, room: str, id: str) -> dict:
+        return self.call("unsubscribe", {"room": room, "id": id})
+
+
+class NodeClient(Client):
+    def __init__(self, driver: "NodeDriver", name: str):
+        super().__init__()
+        self.driver, self.name = driver, name
+
+    def call(self, event: str, *args, seconds: float = DEADLINE):
+        """Emits, and returns the first argument of the acknowledgement."""
+        return self.driver.ask("emit", self.name, seconds, event=event, args=args, ack=True)["answer"][0]
+
+    def emit(self, event: str, *args) -> None:
+        self.driver.ask("emit", self.name, event=event, args=args)
+
+    def begin(self, event: str, *args) -> Queue:
+        """Emits; the answer comes into the queue."""
+        return self.driver.send("emit", self.name, event=event, args=args, ack=True)
+
+    def reconnect(self) -> None:
+        self.driver.ask("reconnect", self.name)
+
+    def drop(self) -> None:
+        self.driver.ask("drop", self.name)
+
+    def disconnect(self) -> None:
+        self.driver.ask("disconnect", self.name)
+
+
+class NodeDriver:
+    """The node process that runs all JavaScript clients."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(["node", DRIVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.numbers = itertools.count(1)
+        self.waiting: dict[int, Queue] = {}
+        self.clients: dict[str, NodeClient] = {}
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in self.process.stdout:
+            message = json.loads(line)
+            if "id" in message:
+                self.waiting.pop(message["id"]).put(message)
+            else:
+                self.clients[message.pop("client")].happened(message.pop("happened"), message)
+
+    def send(self, do: str, client: str, **arguments) -> Queue:
+        answer, number = Queue(), next(self.numbers)
+        self.waiting[number] = answer
+        line = json.dumps({"id": number, "do": do, "client": client, **arguments})
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+        return answer
+
+    def ask(self, do: str, client: str, seconds: float = DEADLINE, **arguments) -> dict:
+        return self.send(do, client, **arguments).get(timeout=seconds)
+
+    def open(self, url: str, version: int, options: dict) -> NodeClient:
+        client = NodeClient(self, f"c{next(self.numbers)}")
+        self.clients[client.name] = client
+        self.ask("connect", client.name, version=version, url=url, options=options)
+        return client
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait(10)
+
+
+class PythonClient(Client):
+    def __init__(self, url: str, options: dict):
+        super().__init__()
+        self.socket = socketio.Client(reconnection=options.pop("reconnection", False))
+        self.socket.on("connect", lambda: self.happened("connect", {"transport": self.socket.transport()}))
+        self.socket.on("disconnect", lambda reason: self.happened("disconnect", {"reason": reason}))
+        self.socket.on("*", lambda event, *args: self.happened("event", {"event": event, "args": args}))
+        self.socket.connect(url, wait_timeout=DEADLINE, **options)
+
+    def call(self, event: str, *args, seconds: float = DEADLINE):
+        return self.socket.call(event, args if args else None, timeout=seconds)
+
+    def emit(self, event: str, *args) -> None:
+        self.socket.emit(event, args if args else None)
+
+    def disconnect(self) -> None:
+        self.socket.disconnect()
+
+
+def settle(client: Client) -> None:
+    """After this, everything that was sent to the client before has arrived."""
+    asked = time.time() * 1000
+    assert client.call("ping")["timestamp"] >= asked - 1000

@@ -1,0 +1,86 @@
+"""The gateway's process, as an operator starts it."""
+import json
+import os
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from harness.redis_server import RedisServer
+from harness.wait import free_port, until
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+BUILD_DIR = Path(os.environ.get("BUILD_DIR", REPOSITORY / "build")).resolve()
+GATEWAY = BUILD_DIR / "gateway" / "guesslyfe-gateway"
+SECRET = "a secret for tests, longer than 32 bytes"
+
+SANITIZER_REPORTS = ("Sanitizer:", "runtime error:")
+INHERITED = ("PATH", "HOME", "LANG", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")
+
+
+def environment(**settings) -> dict:
+    """Nothing of the caller's own settings may leak into a program under test."""
+    base = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return base | {name: str(value) for name, value in settings.items() if value is not None}
+
+
+class Gateway:
+    def __init__(self, redis: RedisServer, log: Path, **settings):
+        self.port, self.ops_port = free_port(), free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.ops_url = f"http://127.0.0.1:{self.ops_port}"
+        self.log_path = log
+        defaults = {"PORT": self.port, "OPS_PORT": self.ops_port, "REDIS_HOST": redis.host,
+                    "REDIS_PORT": redis.port, "JWT_SECRET": SECRET, "CORS_ALLOWED_ORIGINS": "*",
+                    "DRAIN_WINDOW": 0}
+        with open(log, "wb") as out:
+            self.process = subprocess.Popen([GATEWAY], env=environment(**(defaults | settings)),
+                                            stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    def wait_ready(self) -> "Gateway":
+        until(self._is_ready, "the gateway is healthy")
+        return self
+
+    def _is_ready(self) -> bool:
+        assert self.process.poll() is None, "the gateway ended:\n" + self.log()
+        return self.get("/healthz")[0] == 200
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body from the operations port; status 0 while nobody listens."""
+        try:
+            with urllib.request.urlopen(self.ops_url + path, timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refusal:
+            return refusal.code, refusal.read().decode()
+        except OSError:
+            return 0, ""
+
+    def stats(self) -> dict:
+        return json.loads(self.get("/stats")[1])
+
+    def wait_log(self, text: str, times: int = 1) -> None:
+        until(lambda: self.log().count(text) >= times, f"{text!r} {times} times in the log")
+
+    def stop(self) -> None:
+        """SIGTERM must end it cleanly: status 0, no sanitizer report."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            status = self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError("SIGTERM did not end the gateway:\n" + self.log()) from None
+        self.assert_clean()
+        assert status == 0, f"the gateway ended with {status}:\n" + self.log()
+
+    def assert_clean(self) -> None:
+        log = self.log()
+        assert not any(report in log for report in SANITIZER_REPORTS), log
