@@ -47,16 +47,22 @@ def _stop_all(gateways) -> None:
 
 
 @pytest.fixture(scope="module")
-def gateway(redis, tmp_path_factory):
-    """One gateway with the defaults, for all tests of a file."""
+def module_gateway(redis, tmp_path_factory):
+    """Like start_gateway, for a gateway that all tests of a file share."""
     start, started = _factory(redis, tmp_path_factory)
-    yield start()
+    yield start
     _stop_all(started)
+
+
+@pytest.fixture(scope="module")
+def gateway(module_gateway):
+    """One with the defaults, for all tests of a file."""
+    return module_gateway()
 
 
 @pytest.fixture
 def start_gateway(redis, tmp_path_factory):
-    """start_gateway(PING_INTERVAL=300, …): one more, with settings of its own, for one test."""
+    """start_gateway(PING_INTERVAL=300, …): one with settings of its own, for one test."""
     start, started = _factory(redis, tmp_path_factory)
     yield start
     _stop_all(started)

@@ -117,9 +117,8 @@ def test_issuer_and_audience(start_gateway, connect):
 def test_a_refused_client_hears_nothing_and_can_do_nothing(gateway):
     raw = RawClient(gateway, token=None)
     assert raw.receive() == '42["error",{"message":"Authentication required"}]'
-    assert raw.receive() == "41"
     raw.send('421["subscribe",{"room":"market","id":"1"}]')
-    raw.assert_nothing_but_close()
+    assert raw.rest() in (["41"], ["41", "1"])
 
 
 def test_another_namespace_does_not_exist(gateway, node):

@@ -7,13 +7,15 @@ import urllib.request
 from pathlib import Path
 
 from harness.redis_server import RedisServer
-from harness.wait import free_port, until
+from harness.wait import DEADLINE, free_port, until
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 BUILD_DIR = Path(os.environ.get("BUILD_DIR", REPOSITORY / "build")).resolve()
 GATEWAY = BUILD_DIR / "gateway" / "guesslyfe-gateway"
 SECRET = "a secret for tests, longer than 32 bytes"
 
+# What a test would otherwise have to wait for.
+QUICK = {"ROOM_LINGER": 200, "REDIS_BACKOFF_MAX": 300, "REDIS_REPLY_TIMEOUT": 2000}
 SANITIZER_REPORTS = ("Sanitizer:", "runtime error:")
 INHERITED = ("PATH", "HOME", "LANG", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")
 
@@ -30,9 +32,8 @@ class Gateway:
         self.url = f"http://127.0.0.1:{self.port}"
         self.ops_url = f"http://127.0.0.1:{self.ops_port}"
         self.log_path = log
-        defaults = {"PORT": self.port, "OPS_PORT": self.ops_port, "REDIS_HOST": redis.host,
-                    "REDIS_PORT": redis.port, "JWT_SECRET": SECRET, "CORS_ALLOWED_ORIGINS": "*",
-                    "DRAIN_WINDOW": 0}
+        defaults = QUICK | {"PORT": self.port, "OPS_PORT": self.ops_port, "REDIS_HOST": redis.host,
+                            "REDIS_PORT": redis.port, "JWT_SECRET": SECRET}
         with open(log, "wb") as out:
             self.process = subprocess.Popen([GATEWAY], env=environment(**(defaults | settings)),
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=out)
@@ -45,12 +46,17 @@ class Gateway:
         return self.log_path.read_text(errors="replace")
 
     def wait_ready(self) -> "Gateway":
-        until(self._is_ready, "the gateway is healthy")
+        self.wait_redis("up")
         return self
 
-    def _is_ready(self) -> bool:
+    def wait_redis(self, state: str, seconds: float = DEADLINE) -> None:
+        until(lambda: self.health().get("redis") == state, f"the gateway sees Redis {state}", seconds)
+
+    def health(self) -> dict:
+        """What /healthz says; empty while nobody listens yet."""
         assert self.process.poll() is None, "the gateway ended:\n" + self.log()
-        return self.get("/healthz")[0] == 200
+        status, body = self.get("/healthz")
+        return json.loads(body) if status == 200 else {}
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body from the operations port; status 0 while nobody listens."""

@@ -26,9 +26,16 @@ def run_publish(redis: RedisServer, *arguments: str, stdin: str | None = None, *
 def publish(redis: RedisServer, event: str, data: dict | str, *options: str) -> str:
     """Publishes with the command line tool; data as text goes through untouched."""
     text = data if isinstance(data, str) else json.dumps(data)
-    done = run_publish(redis, *options, event, text)
+    done = run_publish(redis, *options, event, stdin=text)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def publish_all(redis: RedisServer, events: list[tuple[str, dict]]) -> None:
+    """Many events in their order, by one process."""
+    lines = "".join(json.dumps({"event": event, "data": data}) + "\n" for event, data in events)
+    done = run_publish(redis, "--bulk", stdin=lines)
+    assert done.returncode == 0, done.stderr
 
 
 def payload(event: str, data: dict) -> str:

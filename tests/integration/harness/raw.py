@@ -36,13 +36,16 @@ class RawClient:
             if packet.startswith(start):
                 return packet
 
-    def assert_nothing_but_close(self) -> None:
+    def rest(self) -> list[str]:
+        """Everything until the gateway closes."""
+        packets = []
         try:
-            assert self.socket.recv() in ("", "1")
+            while packet := self.socket.recv():
+                packets.append(packet)
         except (websocket.WebSocketConnectionClosedException, ConnectionError):
             pass
-        finally:
-            self.close()
+        self.close()
+        return packets
 
     def close(self) -> None:
         self.socket.shutdown()
