@@ -23,7 +23,7 @@ def test_connected_tells_user_and_rooms(gateway, connect):
         "userId": "alice",
         "rooms": [f"user:{ADDRESS.lower()}", "global:all"],
     })
-    assert client.call("getRooms") == [f"user:{ADDRESS.lower()}", "global:all"]
+    assert sorted(client.call("getRooms")) == ["global:all", f"user:{ADDRESS.lower()}"]
 
 
 def test_without_address_the_sub_names_the_user_room(gateway, connect):

@@ -88,9 +88,9 @@ def test_any_text_comes_through(redis, member, fresh, raw):
 def test_messages_of_100_kilobytes(redis, member, fresh):
     member.subscribe("market", fresh.market)
     data = EVENTS["market:resolved"]["example"] | {"marketId": fresh.market}
-    questions = [letter * 100_000 for letter in "aé😀"]
+    questions = [letter * (100_000 // len(letter.encode())) for letter in "aé😀"]
     for question in questions:
-        publishing.plain_event(redis, f"market:{fresh.market}", "market:resolved", data | {"question": question})
+        publishing.publish(redis, "market:resolved", data | {"question": question})
     member.wait_event("market:resolved", len(questions))
     assert [received["question"] for received in member.data("market:resolved")] == questions
 

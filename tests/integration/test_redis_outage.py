@@ -78,8 +78,8 @@ def test_leaving_while_redis_is_away(redis, client, fresh):
     redis.start()
     other = fresh.market + "-other"
     until(lambda: client.subscribe("market", other)["success"], "subscribe succeeds again")
-    publishing.publish(redis, "market:trade", trade_data(fresh, 1))
-    publishing.publish(redis, "market:trade", trade_data(fresh, 2, marketId=other))
+    publishing.publish(redis, "market:trade", trade_data(fresh, 1, trader="somebody"))
+    publishing.publish(redis, "market:trade", trade_data(fresh, 2, marketId=other, trader="somebody"))
     client.wait_event("market:trade")
     settle(client)
     assert [data["tradeId"] for data in client.data("market:trade")] == ["trade2"]

@@ -12,6 +12,12 @@ MIXED = "0x52908400098527886E0F7030069857D2E4169EE7"
 OTHER = "0x8617E340B3D01FA5F11F306F4090FD50E238070D"
 
 
+def rooms_of(client) -> set[str]:
+    rooms = client.call("getRooms")
+    assert len(set(rooms)) == len(rooms)
+    return set(rooms)
+
+
 @pytest.mark.parametrize("room", ["market", "creator"])
 @pytest.mark.parametrize("version", [3, 4, "python"])
 def test_subscribe_and_unsubscribe(gateway, connect, fresh, room, version):
@@ -19,16 +25,20 @@ def test_subscribe_and_unsubscribe(gateway, connect, fresh, room, version):
     name = f"{room}:{fresh.market}"
     assert client.subscribe(room, fresh.market) == {
         "success": True, "room": name, "message": f"Subscribed to {name}"}
-    assert client.call("getRooms") == ["user:alice", "global:all", name]
+    assert rooms_of(client) == {"user:alice", "global:all", name}
     assert client.unsubscribe(room, fresh.market) == {
         "success": True, "room": name, "message": f"Unsubscribed from {name}"}
-    assert client.call("getRooms") == ["user:alice", "global:all"]
+    assert rooms_of(client) == {"user:alice", "global:all"}
+
+
+def test_an_id_may_be_a_whole_number(gateway, connect):
+    assert connect(gateway).subscribe("market", 7)["room"] == "market:7"
 
 
 def test_subscribing_twice_is_subscribing_once(gateway, connect, fresh, trade):
     client = connect(gateway)
     assert client.subscribe("market", fresh.market) == client.subscribe("market", fresh.market)
-    assert client.call("getRooms").count(f"market:{fresh.market}") == 1
+    assert rooms_of(client) == {"user:alice", "global:all", f"market:{fresh.market}"}
     trade()
     client.wait_event("market:trade")
     settle(client)
@@ -58,28 +68,28 @@ def test_events_without_ack_are_taken_too(gateway, connect, fresh):
     for event in ("getRooms", "ping"):
         client.emit(event)
     client.emit("subscribe", {"room": "market", "id": fresh.market})
-    assert f"market:{fresh.market}" in client.call("getRooms")
+    assert f"market:{fresh.market}" in rooms_of(client)
 
 
 @pytest.mark.parametrize("room,id", [
-    ("planet", "1"), ("", "1"), ("Market", "1"), ("market:1", "1"),
+    ("planet", "1"), ("Market", "1"), ("market:1", "1"),
     ("market", ""), ("market", "a b"), ("market", "a,b"), ("market", "a\nb"), ("market", "\x00"),
     ("market", "ü"), ("market", "x" * 129), ("global", "some"),
 ])
 def test_refused_rooms(gateway, connect, room, id):
     client = connect(gateway)
-    before = client.call("getRooms")
+    before = rooms_of(client)
     answer = client.subscribe(room, id)
     assert answer["success"] is False and answer["message"], answer
     assert answer["room"] == f"{room}:{id}"
-    assert client.call("getRooms") == before
+    assert rooms_of(client) == before
 
 
 @pytest.mark.parametrize("id", [OTHER, OTHER.lower(), "alice2", "bob"])
 def test_nobody_enters_someone_elses_user_room(gateway, connect, id):
     client = connect(gateway, mint("alice", MIXED))
     assert client.subscribe("user", id)["success"] is False
-    assert client.call("getRooms") == [f"user:{MIXED.lower()}", "global:all"]
+    assert rooms_of(client) == {f"user:{MIXED.lower()}", "global:all"}
 
 
 @pytest.mark.parametrize("spelling", [MIXED, MIXED.lower(), "0x" + MIXED[2:].upper()])
@@ -95,7 +105,7 @@ def test_an_address_is_one_room_in_any_letter_case(gateway, connect, redis, spel
 
 def test_the_room_after_the_hundredth_is_refused(gateway, connect, fresh):
     client = connect(gateway)
-    free = 100 - len(client.call("getRooms"))
+    free = 100 - len(rooms_of(client))
     answers = [client.begin("subscribe", {"room": "market", "id": f"{fresh.market}-{n}"}) for n in range(free)]
     assert all(answer.get(timeout=15)["answer"][0]["success"] for answer in answers)
     assert client.subscribe("market", "one too many")["success"] is False
@@ -117,7 +127,7 @@ def test_unknown_events(gateway, connect, event):
 
 @pytest.mark.parametrize("args", [
     [], [None], ["market"], [7], [[]], [{}], [{"room": "market"}], [{"id": "1"}],
-    [{"room": 1, "id": "1"}], [{"room": "market", "id": 1}], [{"room": "market", "id": None}],
+    [{"room": 1, "id": "1"}], [{"room": "", "id": "1"}], [{"room": "market", "id": 1.5}], [{"room": "market", "id": None}],
     [{"room": {"toString": "market"}, "id": []}], [{"room": "market", "id": "1"}, "more"],
 ], ids=str)
 @pytest.mark.parametrize("event", ["subscribe", "unsubscribe"])
@@ -159,7 +169,7 @@ def test_a_notification_finds_its_user_by_sub(gateway, connect, redis, fresh, ad
     assert client.wait_event("notification")["data"]["userId"] == fresh.user
     settle(other)
     assert other.events("notification") == []
-    assert f"user:{fresh.user}" not in client.call("getRooms") or address is None
+    assert (f"user:{fresh.user}" in rooms_of(client)) == (address is None)
 
 
 def test_a_notification_finds_its_user_by_address(gateway, connect, redis, fresh):
