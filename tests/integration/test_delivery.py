@@ -93,9 +93,12 @@ def test_plain_publishes_keep_their_order(gateway, connect, redis, fresh):
         client.subscribe("market", fresh.market)
     for number in range(500):
         publishing.plain_event(redis, f"market:{fresh.market}", "market:trade", trade_data(fresh, number))
-    for client in clients:
+    expected = [f"trade{number}" for number in range(500)]
+    for client, options in zip(clients, MIXTURE):
         client.wait_event("market:trade", 500)
-        assert trades_of(client) == [f"trade{number}" for number in range(500)]
+        got = trades_of(client)
+        wrong = [pair for pair in zip(got, expected) if pair[0] != pair[1]]
+        assert got == expected, f"{options}: {wrong[:5]}; happened {client.all('upgrade')}"
 
 
 def test_nobody_in_a_room_means_no_subscription(gateway, connect, redis, fresh):
