@@ -128,10 +128,17 @@ class PythonClient(Client):
     def __init__(self, url: str, options: dict):
         super().__init__()
         self.socket = socketio.Client(reconnection=options.pop("reconnection", False))
+        self._keep_order()
         self.socket.on("connect", lambda: self.happened("connect", {"transport": self.socket.transport()}))
         self.socket.on("disconnect", lambda reason: self.happened("disconnect", {"reason": reason}))
         self.socket.on("*", lambda event, *args: self.happened("event", {"event": event, "args": args}))
         self.socket.connect(url, wait_timeout=DEADLINE, **options)
+
+    def _keep_order(self) -> None:
+        """The library gives each message to a thread of its own, and these overtake each other."""
+        trigger = self.socket.eio._trigger_event
+        self.socket.eio._trigger_event = (
+            lambda event, *args, **options: trigger(event, *args, **(options | {"run_async": False})))
 
     def call(self, event: str, *args, seconds: float = DEADLINE):
         return self.socket.call(event, args if args else None, timeout=seconds)
@@ -140,7 +147,8 @@ class PythonClient(Client):
         self.socket.emit(event, args if args else None)
 
     def disconnect(self) -> None:
-        self.socket.disconnect()
+        """Without waiting for the answer to a last poll, which may take a ping's interval."""
+        self.socket.eio.disconnect(abort=True)
 
 
 def settle(client: Client) -> None:
