@@ -1,13 +1,14 @@
 """The gateway's process, as an operator starts it."""
 import json
 import os
+import re
 import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 from harness.redis_server import RedisServer
-from harness.wait import DEADLINE, free_port, until
+from harness.wait import DEADLINE, until
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 BUILD_DIR = Path(os.environ.get("BUILD_DIR", REPOSITORY / "build")).resolve()
@@ -28,15 +29,21 @@ def environment(**settings) -> dict:
 
 class Gateway:
     def __init__(self, redis: RedisServer, log: Path, **settings):
-        self.port, self.ops_port = free_port(), free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.ops_url = f"http://127.0.0.1:{self.ops_port}"
         self.log_path = log
-        defaults = QUICK | {"PORT": self.port, "OPS_PORT": self.ops_port, "REDIS_HOST": redis.host,
-                            "REDIS_PORT": redis.port, "JWT_SECRET": SECRET}
+        defaults = QUICK | {"PORT": 0, "OPS_PORT": 0, "REDIS_HOST": redis.host, "REDIS_PORT": redis.port,
+                            "JWT_SECRET": SECRET}
         with open(log, "wb") as out:
             self.process = subprocess.Popen([GATEWAY], env=environment(**(defaults | settings)),
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        listening = until(self._listening, "the gateway listens")
+        self.port, self.ops_port = int(listening["port"]), int(listening["ops"])
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.ops_url = f"http://127.0.0.1:{self.ops_port}"
+
+    def _listening(self) -> re.Match | None:
+        """It takes any free ports, and says in its log which these are."""
+        assert self.process.poll() is None, "the gateway ended:\n" + self.log()
+        return re.search(r"msg=listening port=(?P<port>\d+) ops_port=(?P<ops>\d+)", self.log())
 
     @property
     def pid(self) -> int:
