@@ -14,13 +14,14 @@ enum { EXIT_USAGE = 2, DESCRIPTORS_SPARE = 64 };
 
 static void print_help(void)
 {
-    printf("guesslyfe-gateway: carries GuessLyfe's events from Redis to Socket.IO clients.\n\n"
-           "Usage: guesslyfe-gateway [--flag value]…\n\n"
-           "Every setting is a flag or an environment variable; the flag wins.\n\n"
-           "  --help           this text\n"
-           "  --version        the version\n"
-           "  --check-config   print the settings as they would be used, and exit;\n"
-           "                   status 2 and a complaint when one is wrong\n");
+    printf("Usage: guesslyfe-gateway [--FLAG VALUE]...\n\n"
+           "Carries GuessLyfe's events from Redis to Socket.IO clients.\n\n"
+           "  --help, -h                this text\n"
+           "  --version                 the version\n"
+           "  --check-config            print the settings as they would be used, and exit;\n"
+           "                            status 2 and a complaint when one is wrong\n\n"
+           "Every setting is a flag or an environment variable, in brackets with its default;\n"
+           "the flag wins.\n");
     config_print_help(gateway_option_table(), stdout);
     printf("\nSignals: SIGTERM and SIGINT end it.\n"
            "Exit status: 0 after a signal, 1 when it could not start or go on, 2 for wrong "
@@ -40,13 +41,15 @@ static bool take_flag(int *argc, char **argv, const char *flag)
     return false;
 }
 
-/* Loads and checks; complains on standard error. */
-static enum err read_settings(int argc, char **argv, struct gateway_settings *settings)
+/* Loads and checks; complains on standard error. *ret_strings as in config_load. */
+static enum err read_settings(int argc, char **argv, struct gateway_settings *settings,
+                              char **ret_strings)
 {
     struct buf complaint;
     buf_init(&complaint, 0);
     int rest = 0;
-    enum err err = config_load(gateway_option_table(), argc, argv, settings, &rest, &complaint);
+    enum err err =
+        config_load(gateway_option_table(), argc, argv, settings, &rest, ret_strings, &complaint);
     if (!err && rest < argc) {
         err = buf_printf(&complaint, "unexpected argument \"%s\"; --help tells the usage",
                          argv[rest]);
@@ -135,9 +138,25 @@ static int serve(const struct gateway_settings *settings)
     return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+static int show(const struct gateway_settings *settings)
+{
+    config_print_values(gateway_option_table(), settings, stdout);
+    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int run_with(const struct gateway_settings *settings)
+{
+    /* Writing to a connection that is gone is an error to be handled, not the process' end. */
+    signal(SIGPIPE, SIG_IGN);
+    log_setup((enum log_level)settings->log_level, (enum log_format)settings->log_format, NULL,
+              NULL);
+    raise_descriptor_limit(settings);
+    return serve(settings);
+}
+
 int main(int argc, char **argv)
 {
-    if (take_flag(&argc, argv, "--help")) {
+    if (take_flag(&argc, argv, "--help") || take_flag(&argc, argv, "-h")) {
         print_help();
         return EXIT_SUCCESS;
     }
@@ -145,24 +164,14 @@ int main(int argc, char **argv)
         printf("guesslyfe-gateway %s\n", GUESSLYFE_VERSION);
         return EXIT_SUCCESS;
     }
-    if (take_flag(&argc, argv, "--print-options-markdown")) {
-        config_print_markdown(gateway_option_table(), stdout);
-        return EXIT_SUCCESS;
-    }
     bool check_only = take_flag(&argc, argv, "--check-config");
     struct gateway_settings settings;
     memset(&settings, 0, sizeof settings);
-    if (read_settings(argc, argv, &settings)) {
-        return EXIT_USAGE;
+    char *strings = NULL;
+    int status = EXIT_USAGE;
+    if (!read_settings(argc, argv, &settings, &strings)) {
+        status = check_only ? show(&settings) : run_with(&settings);
     }
-    if (check_only) {
-        config_print_values(gateway_option_table(), &settings, stdout);
-        return EXIT_SUCCESS;
-    }
-    /* Writing to a connection that is gone is an error to be handled, not the end of the process.
-     */
-    signal(SIGPIPE, SIG_IGN);
-    log_setup((enum log_level)settings.log_level, (enum log_format)settings.log_format, NULL, NULL);
-    raise_descriptor_limit(&settings);
-    return serve(&settings);
+    free(strings);
+    return status;
 }

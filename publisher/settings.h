@@ -14,7 +14,6 @@
 struct publisher_settings {
     struct redis_link_options redis;
     struct bus_settings bus;
-    const char *password_file;
     uint64_t timeout_ms;
     uint64_t window;
     char *strings; /* private: owns what the strings above point to */

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -21,18 +22,21 @@ struct settings {
 static const struct config_option rows[] = {
 #include "redis/options.def"
 
-#include "bus/options.def"
 #include "bus/history.def"
+#include "bus/options.def"
 };
 
 static const struct config_table table = {rows, ARRAY_LEN(rows)};
+
+/* What the strings of the settings of one test lie in. */
+static char *strings;
 
 static enum err load(struct settings *settings, int argc, char **argv)
 {
     struct buf complaint;
     int rest;
     buf_init(&complaint, 0);
-    enum err err = config_load(table, argc, argv, settings, &rest, &complaint);
+    enum err err = config_load(table, argc, argv, settings, &rest, &strings, &complaint);
     buf_fini(&complaint);
     return err;
 }
@@ -81,11 +85,19 @@ static void test_flags(void **state)
     assert_int_equal(load(&settings, 2, wrong), ERR_INVALID);
 }
 
+static int release(void **state)
+{
+    (void)state;
+    free(strings);
+    strings = NULL;
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_flags),
+        cmocka_unit_test_teardown(test_defaults, release),
+        cmocka_unit_test_teardown(test_flags, release),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

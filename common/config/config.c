@@ -1,269 +1,200 @@
-#include "config/config.h"
+#include "config/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "util/str.h"
+/* What every step of one loading needs. */
+struct load {
+    struct config_table table;
+    void *settings;
+    char **lines; /* by option: what was read from its file, or NULL */
+    struct buf *complaint;
+};
 
-enum { FLAG_MAX = 64 };
-
-/* "PING_INTERVAL" as "ping-interval". */
-static struct str flag_name(const struct config_option *option, char out[FLAG_MAX])
+static enum err complain_file(struct load *load, const struct config_option *option,
+                              const char *source, const char *path, const char *why)
 {
-    size_t len = 0;
-    for (const char *c = option->env; *c && len < FLAG_MAX - 1; c++) {
-        out[len++] = *c == '_' ? '-' : *c >= 'A' && *c <= 'Z' ? (char)(*c - 'A' + 'a') : *c;
+    enum err err = buf_printf(load->complaint, "%s_FILE (from the %s): cannot read \"%s\": %s",
+                              option->env, source, path, why);
+    return err ? err : ERR_INVALID;
+}
+
+static void forget_line(char *line)
+{
+    if (line) {
+        explicit_bzero(line, strlen(line));
+        free(line);
     }
-    out[len] = '\0';
-    return str_range(out, len);
 }
 
-static const struct config_option *find_flag(struct config_table table, struct str name)
+static enum err set_from_file(struct load *load, const struct config_option *option,
+                              const char *source, const char *path)
 {
-    char flag[FLAG_MAX];
-    for (size_t i = 0; i < table.count; i++) {
-        if (str_eq(flag_name(&table.options[i], flag), name)) {
-            return &table.options[i];
-        }
+    char *line;
+    const char *why;
+    enum err err = config_read_line(path, &line, &why);
+    if (err) {
+        return err == ERR_INVALID ? complain_file(load, option, source, path, why) : err;
     }
-    return NULL;
+    char **place = &load->lines[option - load->table.options];
+    forget_line(*place);
+    *place = line;
+    return config_set_value(option, "file", line, load->settings, load->complaint);
 }
 
-static void *value_at(const struct config_option *option, void *settings)
-{
-    return (char *)settings + option->offset;
-}
-
-static const void *const_value_at(const struct config_option *option, const void *settings)
-{
-    return (const char *)settings + option->offset;
-}
-
-/* Says what was wrong; a complaint that does not fit in memory is still INVALID. */
-static enum err refuse(const struct config_option *option, const char *source, const char *text,
-                       const char *expected, struct buf *complaint)
-{
-    bool secret = option->flags & CONFIG_SECRET;
-    if (buf_printf(complaint, "%s (from the %s): %s%s%s is refused; expected %s", option->env,
-                   source, secret ? "" : "\"", secret ? "the value" : text, secret ? "" : "\"",
-                   expected)) {
-        return ERR_NOMEM;
-    }
-    return ERR_INVALID;
-}
-
-static enum err set_number(const struct config_option *option, const char *source, const char *text,
-                           void *settings, struct buf *complaint)
-{
-    uint64_t number;
-    if (str_to_u64(str_from(text), &number) || number < option->min || number > option->max) {
-        char expected[96];
-        snprintf(expected, sizeof expected, "a number from %llu to %llu%s%s",
-                 (unsigned long long)option->min, (unsigned long long)option->max,
-                 option->unit ? " in " : "", option->unit ? option->unit : "");
-        return refuse(option, source, text, expected, complaint);
-    }
-    memcpy(value_at(option, settings), &number, sizeof number);
-    return OK;
-}
-
-static enum err set_bool(const struct config_option *option, const char *source, const char *text,
-                         void *settings, struct buf *complaint)
-{
-    static const char *const words[] = {"false", "true", "no", "yes", "0", "1"};
-    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-        if (str_eq_nocase(str_from(text), str_from(words[i]))) {
-            bool value = i % 2;
-            memcpy(value_at(option, settings), &value, sizeof value);
-            return OK;
-        }
-    }
-    return refuse(option, source, text, "true or false", complaint);
-}
-
-static enum err set_choice(const struct config_option *option, const char *source, const char *text,
-                           void *settings, struct buf *complaint)
-{
-    char expected[128] = "one of";
-    for (unsigned i = 0; option->choices[i]; i++) {
-        if (str_eq_nocase(str_from(text), str_from(option->choices[i]))) {
-            memcpy(value_at(option, settings), &i, sizeof i);
-            return OK;
-        }
-        size_t len = strlen(expected);
-        snprintf(expected + len, sizeof expected - len, "%s %s", i ? "," : "", option->choices[i]);
-    }
-    return refuse(option, source, text, expected, complaint);
-}
-
-static enum err set_string(const struct config_option *option, const char *source, const char *text,
-                           void *settings, struct buf *complaint)
-{
-    size_t len = strlen(text);
-    if (option->max > 0 && (len < option->min || len > option->max)) {
-        char expected[96];
-        snprintf(expected, sizeof expected, "%llu to %llu bytes, not %zu",
-                 (unsigned long long)option->min, (unsigned long long)option->max, len);
-        return refuse(option, source, text, expected, complaint);
-    }
-    memcpy(value_at(option, settings), &text, sizeof text);
-    return OK;
-}
-
-static enum err set_value(const struct config_option *option, const char *source, const char *text,
-                          void *settings, struct buf *complaint)
-{
-    switch (option->type) {
-    case CONFIG_NUMBER:
-        return set_number(option, source, text, settings, complaint);
-    case CONFIG_BOOL:
-        return set_bool(option, source, text, settings, complaint);
-    case CONFIG_CHOICE:
-        return set_choice(option, source, text, settings, complaint);
-    case CONFIG_STRING:
-        break;
-    }
-    return set_string(option, source, text, settings, complaint);
-}
-
-static enum err set_default(const struct config_option *option, void *settings,
-                            struct buf *complaint)
+static enum err set_default(struct load *load, const struct config_option *option)
 {
     if (option->fallback) {
-        return set_value(option, "default", option->fallback, settings, complaint);
+        return config_set_value(option, "default", option->fallback, load->settings,
+                                load->complaint);
     }
     if (option->type == CONFIG_STRING) {
         const char *unset = NULL;
-        memcpy(value_at(option, settings), &unset, sizeof unset);
+        memcpy((char *)load->settings + option->offset, &unset, sizeof unset);
     }
     return OK;
 }
 
 /* An empty variable counts as unset: that is how deployment tools write it. */
-static enum err load_environment(struct config_table table, void *settings, struct buf *complaint)
+static const char *variable(const char *name)
 {
-    for (size_t i = 0; i < table.count; i++) {
-        const struct config_option *option = &table.options[i];
-        const char *text = getenv(option->env);
-        enum err err = text && *text ? set_value(option, "environment", text, settings, complaint)
-                                     : set_default(option, settings, complaint);
-        if (err) {
-            return err;
+    const char *text = getenv(name);
+    return text && *text ? text : NULL;
+}
+
+static enum err load_variable(struct load *load, const struct config_option *option)
+{
+    const char *text = variable(option->env);
+    if (text) {
+        return config_set_value(option, "environment", text, load->settings, load->complaint);
+    }
+    if (option->flags & CONFIG_SECRET) {
+        struct config_file_row row;
+        config_file_row(option, &row);
+        const char *path = variable(row.env);
+        if (path) {
+            return set_from_file(load, option, "environment", path);
         }
     }
-    return OK;
+    return set_default(load, option);
+}
+
+static enum err load_environment(struct load *load)
+{
+    enum err err = OK;
+    for (size_t i = 0; i < load->table.count && !err; i++) {
+        err = load_variable(load, &load->table.options[i]);
+    }
+    return err;
+}
+
+static enum err complain_unknown(struct load *load, struct str name)
+{
+    char near[CONFIG_FLAG_MAX];
+    enum err err = buf_printf(load->complaint, "unknown flag --" STR_FMT "; ", STR_ARG(name));
+    if (!err && config_nearest_flag(load->table, name, near)) {
+        err = buf_printf(load->complaint, "did you mean --%s?", near);
+    } else if (!err) {
+        err = buf_append(load->complaint, STR("--help lists all flags"));
+    }
+    return err ? err : ERR_INVALID;
 }
 
 /* The flag at argv[*at]; moves *at behind it and its value. */
-static enum err load_flag(struct config_table table, int argc, char **argv, int *at, void *settings,
-                          struct buf *complaint)
+static enum err load_flag(struct load *load, int argc, char **argv, int *at)
 {
     struct str flag = str_from(argv[(*at)++] + 2);
     size_t name_len = str_find(flag, '=');
-    const struct config_option *option = find_flag(table, str_range(flag.ptr, name_len));
+    bool is_file;
+    const struct config_option *option =
+        config_find_flag(load->table, str_range(flag.ptr, name_len), &is_file);
     if (!option) {
-        enum err err = buf_printf(complaint, "unknown flag --%.*s; --help lists all flags",
-                                  (int)name_len, flag.ptr);
-        return err ? err : ERR_INVALID;
+        return complain_unknown(load, str_range(flag.ptr, name_len));
     }
     const char *text = flag.ptr + name_len + 1;
     if (name_len == flag.len) {
         text = option->type == CONFIG_BOOL ? "true" : *at < argc ? argv[(*at)++] : NULL;
     }
     if (!text) {
-        enum err err = buf_printf(complaint, "--" STR_FMT " needs a value", STR_ARG(flag));
+        enum err err = buf_printf(load->complaint, "--" STR_FMT " needs a value", STR_ARG(flag));
         return err ? err : ERR_INVALID;
     }
-    return set_value(option, "command line", text, settings, complaint);
+    return is_file
+               ? set_from_file(load, option, "command line", text)
+               : config_set_value(option, "command line", text, load->settings, load->complaint);
 }
 
-enum err config_load(struct config_table table, int argc, char **argv, void *settings,
-                     int *ret_rest, struct buf *complaint)
+static enum err load_flags(struct load *load, int argc, char **argv, int *at)
 {
-    enum err err = load_environment(table, settings, complaint);
-    int at = 1;
-    while (!err && at < argc && strncmp(argv[at], "--", 2) == 0) {
-        if (argv[at][2] == '\0') {
-            at++;
+    enum err err = OK;
+    while (!err && *at < argc && strncmp(argv[*at], "--", 2) == 0) {
+        if (argv[*at][2] == '\0') {
+            ++*at;
             break;
         }
-        err = load_flag(table, argc, argv, &at, settings, complaint);
-    }
-    if (!err) {
-        *ret_rest = at;
+        err = load_flag(load, argc, argv, at);
     }
     return err;
 }
 
-static void print_value(const struct config_option *option, const void *value, FILE *out)
+/* Where an option's string is kept; NULL for those that are none. */
+static const char **string_at(const struct load *load, size_t i)
 {
-    const char *text;
-    uint64_t number;
-    switch (option->type) {
-    case CONFIG_STRING:
-        memcpy(&text, value, sizeof text);
-        fputs(text && option->flags & CONFIG_SECRET ? "***" : text ? text : "", out);
-        return;
-    case CONFIG_NUMBER:
-        memcpy(&number, value, sizeof number);
-        fprintf(out, "%llu", (unsigned long long)number);
-        return;
-    case CONFIG_BOOL:
-        fputs(*(const bool *)value ? "true" : "false", out);
-        return;
-    case CONFIG_CHOICE:
-        fputs(option->choices[*(const unsigned *)value], out);
-        return;
+    const struct config_option *option = &load->table.options[i];
+    bool is_string = option->type == CONFIG_STRING;
+    return is_string ? (const char **)(void *)((char *)load->settings + option->offset) : NULL;
+}
+
+/* Copies all strings into one block: arguments, environment and lines are not there for long. */
+static enum err own_strings(struct load *load, char **ret_strings)
+{
+    size_t size = 1;
+    for (size_t i = 0; i < load->table.count; i++) {
+        const char **place = string_at(load, i);
+        size += place && *place ? strlen(*place) + 1 : 0;
     }
-}
-
-void config_print_values(struct config_table table, const void *settings, FILE *out)
-{
-    for (size_t i = 0; i < table.count; i++) {
-        const struct config_option *option = &table.options[i];
-        fprintf(out, "%s=", option->env);
-        print_value(option, const_value_at(option, settings), out);
-        fputc('\n', out);
+    char *to = malloc(size);
+    if (!to) {
+        return ERR_NOMEM;
     }
-}
-
-static bool starts_group(struct config_table table, size_t i)
-{
-    return i == 0 || strcmp(table.options[i].group, table.options[i - 1].group) != 0;
-}
-
-void config_print_help(struct config_table table, FILE *out)
-{
-    for (size_t i = 0; i < table.count; i++) {
-        const struct config_option *option = &table.options[i];
-        char flag[FLAG_MAX];
-        if (starts_group(table, i)) {
-            fprintf(out, "\n%s:\n", option->group);
+    *ret_strings = to;
+    for (size_t i = 0; i < load->table.count; i++) {
+        const char **place = string_at(load, i);
+        if (place && *place) {
+            const char *from = *place;
+            *place = to;
+            to = stpcpy(to, from) + 1;
         }
-        fprintf(out, "  --%s  (%s)\n      %s", flag_name(option, flag).ptr, option->env,
-                option->help);
-        for (unsigned c = 0; option->type == CONFIG_CHOICE && option->choices[c]; c++) {
-            fprintf(out, "%s%s", c ? ", " : ": ", option->choices[c]);
-        }
-        fprintf(out, "%s%s%s", option->unit ? " [" : "", option->unit ? option->unit : "",
-                option->unit ? "]" : "");
-        fprintf(out, "%s%s\n", option->fallback ? "; default " : "",
-                option->fallback ? option->fallback : "");
     }
+    return OK;
 }
 
-void config_print_markdown(struct config_table table, FILE *out)
+static void finish(struct load *load, enum err err)
 {
-    for (size_t i = 0; i < table.count; i++) {
-        const struct config_option *option = &table.options[i];
-        char flag[FLAG_MAX];
-        if (starts_group(table, i)) {
-            fprintf(out, "%s### %s\n\n| environment | flag | default | |\n|---|---|---|---|\n",
-                    i ? "\n" : "", option->group);
+    for (size_t i = 0; i < load->table.count; i++) {
+        const char **place = string_at(load, i);
+        if (err && place) {
+            *place = NULL;
         }
-        fprintf(out, "| `%s` | `--%s` | %s%s%s%s%s | %s |\n", option->env,
-                flag_name(option, flag).ptr, option->fallback ? "`" : "",
-                option->fallback ? option->fallback : "", option->fallback ? "`" : "",
-                option->unit ? " " : "", option->unit ? option->unit : "", option->help);
+        forget_line(load->lines[i]);
     }
+    free(load->lines);
+}
+
+enum err config_load(struct config_table table, int argc, char **argv, void *settings,
+                     int *ret_rest, char **ret_strings, struct buf *complaint)
+{
+    struct load load = {table, settings, calloc(table.count + 1, sizeof *load.lines), complaint};
+    if (!load.lines) {
+        return ERR_NOMEM;
+    }
+    int at = 1;
+    enum err err = load_environment(&load);
+    err = err ? err : load_flags(&load, argc, argv, &at);
+    err = err ? err : own_strings(&load, ret_strings);
+    finish(&load, err);
+    if (!err) {
+        *ret_rest = at;
+    }
+    return err;
 }

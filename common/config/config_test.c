@@ -1,13 +1,16 @@
-#include "config/config.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+#include "config/internal.h"
+#include "failing_alloc.h"
 
 struct settings {
     uint64_t port;
@@ -23,7 +26,7 @@ static const struct config_option options[] = {
     {"T_PORT", "Net", CONFIG_NUMBER, NULL, "3000", 1, 65535, NULL, 0,
      offsetof(struct settings, port), "Port"},
     {"T_HOST", "Net", CONFIG_STRING, NULL, NULL, 0, 0, NULL, 0, offsetof(struct settings, host),
-     "Host"},
+     "Host, whose sentence is long enough for a second line"},
     {"T_SECRET", "Keys", CONFIG_STRING, NULL, NULL, 4, 64, NULL, CONFIG_SECRET,
      offsetof(struct settings, secret), "Secret"},
     {"T_TLS", "Keys", CONFIG_BOOL, NULL, "false", 0, 0, NULL, 0, offsetof(struct settings, tls),
@@ -37,22 +40,29 @@ struct outcome {
     enum err err;
     struct settings settings;
     int rest;
+    char *strings;
     struct buf complaint;
 };
 
 static struct outcome load(const char **argv)
 {
-    struct outcome o = {.rest = -1};
+    struct outcome o = {.rest = -1, .strings = NULL};
     int argc = 0;
     while (argv[argc]) {
         argc++;
     }
     buf_init(&o.complaint, 0);
-    o.err = config_load(table, argc, (char **)argv, &o.settings, &o.rest, &o.complaint);
+    o.err = config_load(table, argc, (char **)argv, &o.settings, &o.rest, &o.strings, &o.complaint);
     return o;
 }
 
 #define LOAD(...) load((const char *[]){"program", __VA_ARGS__ __VA_OPT__(, ) NULL})
+
+static void release(struct outcome *o)
+{
+    free(o->strings);
+    buf_fini(&o->complaint);
+}
 
 static int clean(void **state)
 {
@@ -60,6 +70,7 @@ static int clean(void **state)
     for (size_t i = 0; i < table.count; i++) {
         unsetenv(options[i].env);
     }
+    unsetenv("T_SECRET_FILE");
     return 0;
 }
 
@@ -70,11 +81,13 @@ static void defaults_then_environment_then_flags(void **state)
     assert_int_equal(o.err, OK);
     assert_int_equal(o.settings.port, 3000);
     assert_null(o.settings.host);
+    release(&o);
     setenv("T_PORT", "4000", 1);
     setenv("T_HOST", "", 1);
     o = LOAD();
     assert_int_equal(o.settings.port, 4000);
     assert_null(o.settings.host);
+    release(&o);
     o = LOAD("--t-port", "5000", "--t-host=h", "--t-tls", "--t-level=HIGH", "operand");
     assert_int_equal(o.err, OK);
     assert_int_equal(o.settings.port, 5000);
@@ -82,13 +95,17 @@ static void defaults_then_environment_then_flags(void **state)
     assert_true(o.settings.tls);
     assert_int_equal(o.settings.level, 1);
     assert_int_equal(o.rest, 6);
+    release(&o);
 }
 
 static void assert_refused(struct outcome o, const char *complaint)
 {
     assert_int_equal(o.err, ERR_INVALID);
     assert_string_equal(buf_cstr(&o.complaint), complaint);
-    buf_fini(&o.complaint);
+    assert_null(o.strings);
+    assert_null(o.settings.host);
+    assert_null(o.settings.secret);
+    release(&o);
 }
 
 static void refusals_say_what_where_and_what_would_be_right(void **state)
@@ -97,7 +114,8 @@ static void refusals_say_what_where_and_what_would_be_right(void **state)
     assert_refused(LOAD("--t-port", "70000"),
                    "T_PORT (from the command line): \"70000\" is refused; "
                    "expected a number from 1 to 65535");
-    assert_refused(LOAD("--t-prot", "1"), "unknown flag --t-prot; --help lists all flags");
+    assert_refused(LOAD("--t-prot", "1"), "unknown flag --t-prot; did you mean --t-port?");
+    assert_refused(LOAD("--colour=red"), "unknown flag --colour; --help lists all flags");
     assert_refused(LOAD("--t-port"), "--t-port needs a value");
     assert_refused(LOAD("--t-tls=maybe"), "T_TLS (from the command line): \"maybe\" is refused; "
                                           "expected true or false");
@@ -121,18 +139,213 @@ static void secrets_are_never_shown(void **state)
     fclose(out);
     assert_string_equal(text, "T_PORT=3000\nT_HOST=\nT_SECRET=***\nT_TLS=false\nT_LEVEL=low\n");
     free(text);
+    release(&o);
 }
 
-static void help_groups_the_options(void **state)
+static void strings_outlive_where_they_came_from(void **state)
 {
     (void)state;
+    char host[] = "--t-host=first";
+    setenv("T_SECRET", "hushhush", 1);
+    struct outcome o = LOAD(host);
+    memset(host, 'x', sizeof host - 1);
+    setenv("T_SECRET", "something longer than before", 1);
+    assert_string_equal(o.settings.host, "first");
+    assert_string_equal(o.settings.secret, "hushhush");
+    release(&o);
+}
+
+/* A file with this content, whose path is in T_SECRET_FILE; to be unlinked. */
+static const char *secret_file(const char *content, size_t len)
+{
+    static char path[64];
+    strcpy(path, "/tmp/guesslyfe-secret-XXXXXX");
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, content, len), (ssize_t)len);
+    close(fd);
+    setenv("T_SECRET_FILE", path, 1);
+    return path;
+}
+
+static void expect_secret(struct outcome o, const char *secret)
+{
+    assert_int_equal(o.err, OK);
+    assert_string_equal(o.settings.secret, secret);
+    release(&o);
+}
+
+static void a_secret_is_the_first_line_of_its_file(void **state)
+{
+    (void)state;
+    static const char *const contents[] = {"from a file", "from a file\n", "from a file\r\nmore\n"};
+    for (size_t i = 0; i < ARRAY_LEN(contents); i++) {
+        const char *path = secret_file(contents[i], strlen(contents[i]));
+        expect_secret(LOAD(), "from a file");
+        expect_secret(LOAD("--t-secret=by flag"), "by flag");
+        unsetenv("T_SECRET_FILE");
+        expect_secret(LOAD("--t-secret-file", path), "from a file");
+        expect_secret(LOAD("--t-secret=by flag", "--t-secret-file", path), "from a file");
+        expect_secret(LOAD("--t-secret-file", path, "--t-secret=by flag"), "by flag");
+        setenv("T_SECRET_FILE", path, 1);
+        setenv("T_SECRET", "from the environment", 1);
+        expect_secret(LOAD(), "from the environment");
+        unsetenv("T_SECRET");
+        unlink(path);
+    }
+}
+
+static void only_secrets_may_be_in_files(void **state)
+{
+    (void)state;
+    assert_refused(LOAD("--t-host-file=/dev/null"),
+                   "unknown flag --t-host-file; --help lists all flags");
+}
+
+static void a_secret_file_must_hold_one(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *content;
+        size_t len;
+        const char *why;
+    } files[] = {
+        {"", 0, "it is empty"},
+        {"\nsecond", 7, "its first line is empty"},
+        {"with\0nul", 8, "its first line holds a NUL byte"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        const char *path = secret_file(files[i].content, files[i].len);
+        char complaint[160];
+        snprintf(complaint, sizeof complaint,
+                 "T_SECRET_FILE (from the environment): cannot read \"%s\": %s", path,
+                 files[i].why);
+        assert_refused(LOAD(), complaint);
+        unlink(path);
+    }
+    unsetenv("T_SECRET_FILE");
+    assert_refused(LOAD("--t-secret-file=/nonexistent"),
+                   "T_SECRET_FILE (from the command line): cannot read \"/nonexistent\": "
+                   "No such file or directory");
+    assert_refused(LOAD("--t-secret-file=/"), "T_SECRET_FILE (from the command line): cannot read "
+                                              "\"/\": Is a directory");
+    assert_refused(LOAD("--t-secret-file=/dev/zero"),
+                   "T_SECRET_FILE (from the command line): cannot read \"/dev/zero\": "
+                   "its first line is too long");
+    const char *path = secret_file("abc\n", 4);
+    assert_refused(LOAD(), "T_SECRET (from the file): the value is refused; "
+                           "expected 4 to 64 bytes, not 3");
+    unlink(path);
+}
+
+static void load_without_memory(void *context)
+{
+    (void)context;
+    struct outcome o = LOAD("--t-host=h");
+    if (o.err) {
+        assert_int_equal(o.err, ERR_NOMEM);
+        assert_null(o.settings.host);
+        assert_null(o.settings.secret);
+    } else {
+        assert_string_equal(o.settings.secret, "hushhush");
+    }
+    release(&o);
+}
+
+static void survives_failing_allocations(void **state)
+{
+    (void)state;
+    const char *path = secret_file("hushhush\n", 9);
+    failing_alloc_each(load_without_memory, NULL);
+    unlink(path);
+}
+
+static void counts_the_steps_between_words(void **state)
+{
+    (void)state;
+    assert_int_equal(config_distance(STR("port"), STR("port")), 0);
+    assert_int_equal(config_distance(STR("port"), STR("prot")), 1);
+    assert_int_equal(config_distance(STR("port"), STR("ports")), 1);
+    assert_int_equal(config_distance(STR("port"), STR("pot")), 1);
+    assert_int_equal(config_distance(STR("port"), STR("part")), 1);
+    assert_int_equal(config_distance(STR(""), STR("port")), 4);
+    assert_int_equal(config_distance(STR("kitten"), STR("sitting")), 3);
+    char word[CONFIG_FLAG_MAX];
+    memset(word, 'a', sizeof word);
+    assert_int_equal(config_distance(str_range(word, 63), STR("a")), 62);
+    assert_int_equal(config_distance(str_range(word, 64), STR("a")), CONFIG_FLAG_MAX);
+}
+
+static void suggests_what_is_near(void **state)
+{
+    (void)state;
+    static const char *const near[][2] = {{"t-prot", "t-port"},
+                                          {"t_port", "t-port"},
+                                          {"secret", "t-secret"},
+                                          {"hepl", "help"},
+                                          {"versoin", "version"},
+                                          {"check-confg", "check-config"},
+                                          {"t-lvl", NULL},
+                                          {"p", NULL},
+                                          {"", NULL},
+                                          {"t-levels", "t-level"}};
+    for (size_t i = 0; i < ARRAY_LEN(near); i++) {
+        char flag[CONFIG_FLAG_MAX] = "";
+        bool found = config_nearest_flag(table, str_from(near[i][0]), flag);
+        assert_int_equal(found, near[i][1] != NULL);
+        assert_string_equal(flag, near[i][1] ? near[i][1] : "");
+    }
+}
+
+static char *printed(void (*print)(struct config_table table, FILE *out))
+{
     char *text;
     size_t len;
     FILE *out = open_memstream(&text, &len);
-    config_print_help(table, out);
+    print(table, out);
     fclose(out);
-    assert_non_null(strstr(text, "\nNet:\n  --t-port  (T_PORT)\n      Port; default 3000\n"));
-    assert_non_null(strstr(text, "Level: low, high; default low\n"));
+    return text;
+}
+
+static void help_groups_and_aligns_the_options(void **state)
+{
+    (void)state;
+    char *text = printed(config_print_help);
+    assert_string_equal(text,
+                        "\nNet:\n"
+                        "  --t-port N                Port [T_PORT=3000]\n"
+                        "  --t-host TEXT             Host, whose sentence is long enough for\n"
+                        "                            a second line [T_HOST]\n"
+                        "\nKeys:\n"
+                        "  --t-secret TEXT           Secret [T_SECRET]\n"
+                        "  --t-secret-file FILE      File whose first line is T_SECRET\n"
+                        "                            [T_SECRET_FILE]\n"
+                        "  --t-tls                   TLS [T_TLS=false]\n"
+                        "  --t-level low|high        Level [T_LEVEL=low]\n");
+    free(text);
+}
+
+static void markdown_is_a_table_a_group(void **state)
+{
+    (void)state;
+    char *text = printed(config_print_markdown);
+    assert_non_null(strstr(text, "### Net\n\n| setting | flag | values | default | |\n"
+                                 "|---|---|---|---|---|\n"
+                                 "| `T_PORT` | `--t-port` | 1 to 65535 | `3000` | Port |\n"));
+    assert_non_null(strstr(text, "|\n\n### Keys\n"));
+    assert_non_null(strstr(text, "| `T_SECRET_FILE` | `--t-secret-file` | file |  | File whose "));
+    assert_non_null(strstr(text, "| `T_LEVEL` | `--t-level` | low, high | `low` | Level |\n"));
+    free(text);
+}
+
+static void a_man_page_escapes_its_dashes(void **state)
+{
+    (void)state;
+    char *text = printed(config_print_man);
+    assert_non_null(strstr(text, ".SS Net\n.TP\n.BI \\-\\-t\\-port \" N\"\nPort.\n.br\n"
+                                 ".BR T_PORT :\n1 to 65535; default 3000.\n"));
+    assert_non_null(strstr(text, ".BI \\-\\-t\\-tls \"\"\nTLS.\n.br\n.BR T_TLS :\n"
+                                 "true or false; default false.\n"));
     free(text);
 }
 
@@ -142,7 +355,16 @@ int main(void)
         cmocka_unit_test_teardown(defaults_then_environment_then_flags, clean),
         cmocka_unit_test_teardown(refusals_say_what_where_and_what_would_be_right, clean),
         cmocka_unit_test_teardown(secrets_are_never_shown, clean),
-        cmocka_unit_test_teardown(help_groups_the_options, clean),
+        cmocka_unit_test_teardown(strings_outlive_where_they_came_from, clean),
+        cmocka_unit_test_teardown(a_secret_is_the_first_line_of_its_file, clean),
+        cmocka_unit_test_teardown(only_secrets_may_be_in_files, clean),
+        cmocka_unit_test_teardown(a_secret_file_must_hold_one, clean),
+        cmocka_unit_test_teardown(survives_failing_allocations, clean),
+        cmocka_unit_test(counts_the_steps_between_words),
+        cmocka_unit_test(suggests_what_is_near),
+        cmocka_unit_test(help_groups_and_aligns_the_options),
+        cmocka_unit_test(markdown_is_a_table_a_group),
+        cmocka_unit_test(a_man_page_escapes_its_dashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,32 +44,6 @@ static const struct own_flag *find_own(struct str name)
     return NULL;
 }
 
-/* "redis-host" is REDIS_HOST. */
-static bool names_setting(struct str flag, const char *env)
-{
-    if (strlen(env) != flag.len) {
-        return false;
-    }
-    for (size_t i = 0; i < flag.len; i++) {
-        char c = flag.ptr[i];
-        if (env[i] != (c == '-' ? '_' : c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : '\0')) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static const struct config_option *find_setting(struct str flag)
-{
-    struct config_table table = publisher_settings_table();
-    for (size_t i = 0; i < table.count; i++) {
-        if (names_setting(flag, table.options[i].env)) {
-            return &table.options[i];
-        }
-    }
-    return NULL;
-}
-
 /* The value behind "=", or else the next argument; NULL where there is none. */
 static const char *take_value(struct scan *s, struct str flag, size_t name_len)
 {
@@ -104,9 +78,23 @@ static enum err set_own(struct scan *s, const struct own_flag *own, struct str f
     return OK;
 }
 
-static enum err add_setting(struct arguments *arguments, const char *env, const char *value)
+/* "redis-host" and "x" as REDIS_HOST=x. */
+static char *as_setting(struct str flag, const char *value)
 {
-    size_t size = strlen(env) + strlen(value) + 2;
+    char *setting = malloc(flag.len + strlen(value) + 2);
+    for (size_t i = 0; setting && i < flag.len; i++) {
+        char c = flag.ptr[i];
+        setting[i] = c == '-' ? '_' : c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+    }
+    if (setting) {
+        setting[flag.len] = '=';
+        strcpy(setting + flag.len + 1, value);
+    }
+    return setting;
+}
+
+static enum err add_setting(struct arguments *arguments, struct str flag, const char *value)
+{
     size_t count = arguments->setting_count;
     char **settings = realloc(arguments->settings, (count + 2) * sizeof *settings);
     if (!settings) {
@@ -114,11 +102,10 @@ static enum err add_setting(struct arguments *arguments, const char *env, const 
     }
     arguments->settings = settings;
     settings[count + 1] = NULL;
-    settings[count] = malloc(size);
+    settings[count] = as_setting(flag, value);
     if (!settings[count]) {
         return ERR_NOMEM;
     }
-    stpcpy(stpcpy(stpcpy(settings[count], env), "="), value);
     arguments->setting_count++;
     return OK;
 }
@@ -131,7 +118,7 @@ static enum err set_setting(struct scan *s, const struct config_option *option, 
     if (!value) {
         return complain_flag(s, flag, "needs a value");
     }
-    return add_setting(s->arguments, option->env, value);
+    return add_setting(s->arguments, str_range(flag.ptr, name_len), value);
 }
 
 static enum err set_field(struct scan *s, struct str flag, size_t name_len)
@@ -161,7 +148,9 @@ static enum err take_flag(struct scan *s)
     if (own) {
         return set_own(s, own, flag, name_len);
     }
-    const struct config_option *option = find_setting(name);
+    bool is_file;
+    const struct config_option *option =
+        config_find_flag(publisher_settings_table(), name, &is_file);
     return option ? set_setting(s, option, flag, name_len) : set_field(s, flag, name_len);
 }
 
@@ -182,8 +171,9 @@ static enum err take_operand(struct scan *s)
 static enum err finish(struct scan *s)
 {
     struct arguments *arguments = s->arguments;
-    enum err err =
-        arguments->timeout ? add_setting(arguments, "PUBLISH_TIMEOUT", arguments->timeout) : OK;
+    enum err err = arguments->timeout
+                       ? add_setting(arguments, STR("publish-timeout"), arguments->timeout)
+                       : OK;
     return err;
 }
 

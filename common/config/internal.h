@@ -1,0 +1,34 @@
+/* What the files of this room share and nobody else sees. */
+#ifndef CONFIG_INTERNAL_H
+#define CONFIG_INTERNAL_H
+
+#include "config/config.h"
+
+/* Stores what was written; `source` is where, for the complaint. A string is borrowed. */
+MUST_CHECK enum err config_set_value(const struct config_option *option, const char *source,
+                                     const char *text, void *settings, struct buf *complaint);
+
+/*
+ * The first line of a file without its end, on the heap. INVALID: *ret_why says why there is none,
+ * as a phrase that lives as long as strerror's.
+ */
+MUST_CHECK enum err config_read_line(const char *path, char **ret_line, const char **ret_why);
+
+/* "PING_INTERVAL" as "ping-interval". */
+struct str config_flag_name(const char *env, char out[CONFIG_FLAG_MAX]);
+
+/* The NAME_FILE that belongs to a secret, as a row of its own: for printing. */
+struct config_file_row {
+    struct config_option option;
+    char env[CONFIG_FLAG_MAX];
+    char help[96];
+};
+void config_file_row(const struct config_option *secret, struct config_file_row *ret_row);
+
+/*
+ * In how few steps one word becomes the other: a letter more, less or another, or two neighbours
+ * swapped. Words of CONFIG_FLAG_MAX letters and more are as far from all others as can be.
+ */
+unsigned config_distance(struct str a, struct str b);
+
+#endif

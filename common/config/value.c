@@ -1,0 +1,96 @@
+#include "config/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void *value_at(const struct config_option *option, void *settings)
+{
+    return (char *)settings + option->offset;
+}
+
+/* Says what was wrong; a complaint that does not fit in memory is still INVALID. */
+static enum err refuse(const struct config_option *option, const char *source, const char *text,
+                       const char *expected, struct buf *complaint)
+{
+    bool secret = option->flags & CONFIG_SECRET;
+    if (buf_printf(complaint, "%s (from the %s): %s%s%s is refused; expected %s", option->env,
+                   source, secret ? "" : "\"", secret ? "the value" : text, secret ? "" : "\"",
+                   expected)) {
+        return ERR_NOMEM;
+    }
+    return ERR_INVALID;
+}
+
+static enum err set_number(const struct config_option *option, const char *source, const char *text,
+                           void *settings, struct buf *complaint)
+{
+    uint64_t number;
+    if (str_to_u64(str_from(text), &number) || number < option->min || number > option->max) {
+        char expected[96];
+        snprintf(expected, sizeof expected, "a number from %llu to %llu%s%s",
+                 (unsigned long long)option->min, (unsigned long long)option->max,
+                 option->unit ? " in " : "", option->unit ? option->unit : "");
+        return refuse(option, source, text, expected, complaint);
+    }
+    memcpy(value_at(option, settings), &number, sizeof number);
+    return OK;
+}
+
+static enum err set_bool(const struct config_option *option, const char *source, const char *text,
+                         void *settings, struct buf *complaint)
+{
+    static const char *const words[] = {"false", "true", "no", "yes", "0", "1"};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (str_eq_nocase(str_from(text), str_from(words[i]))) {
+            bool value = i % 2;
+            memcpy(value_at(option, settings), &value, sizeof value);
+            return OK;
+        }
+    }
+    return refuse(option, source, text, "true or false", complaint);
+}
+
+static enum err set_choice(const struct config_option *option, const char *source, const char *text,
+                           void *settings, struct buf *complaint)
+{
+    char expected[128] = "one of";
+    for (unsigned i = 0; option->choices[i]; i++) {
+        if (str_eq_nocase(str_from(text), str_from(option->choices[i]))) {
+            memcpy(value_at(option, settings), &i, sizeof i);
+            return OK;
+        }
+        size_t len = strlen(expected);
+        snprintf(expected + len, sizeof expected - len, "%s %s", i ? "," : "", option->choices[i]);
+    }
+    return refuse(option, source, text, expected, complaint);
+}
+
+static enum err set_string(const struct config_option *option, const char *source, const char *text,
+                           void *settings, struct buf *complaint)
+{
+    size_t len = strlen(text);
+    if (option->max > 0 && (len < option->min || len > option->max)) {
+        char expected[96];
+        snprintf(expected, sizeof expected, "%llu to %llu bytes, not %zu",
+                 (unsigned long long)option->min, (unsigned long long)option->max, len);
+        return refuse(option, source, text, expected, complaint);
+    }
+    memcpy(value_at(option, settings), &text, sizeof text);
+    return OK;
+}
+
+enum err config_set_value(const struct config_option *option, const char *source, const char *text,
+                          void *settings, struct buf *complaint)
+{
+    switch (option->type) {
+    case CONFIG_NUMBER:
+        return set_number(option, source, text, settings, complaint);
+    case CONFIG_BOOL:
+        return set_bool(option, source, text, settings, complaint);
+    case CONFIG_CHOICE:
+        return set_choice(option, source, text, settings, complaint);
+    case CONFIG_STRING:
+        break;
+    }
+    return set_string(option, source, text, settings, complaint);
+}
