@@ -20,12 +20,14 @@ static void print_help(void)
            "  --version                 the version\n"
            "  --check-config            print the settings as they would be used, and exit;\n"
            "                            status 2 and a complaint when one is wrong\n\n"
-           "Every setting is a flag or an environment variable, in brackets with its default;\n"
-           "the flag wins.\n");
+           "Every setting is a flag or an environment variable (in brackets, with its\n"
+           "default); the flag wins.\n");
     config_print_help(gateway_option_table(), stdout);
-    printf("\nSignals: SIGTERM and SIGINT end it.\n"
-           "Exit status: 0 after a signal, 1 when it could not start or go on, 2 for wrong "
-           "settings.\n");
+    printf("\nSignals: SIGTERM and SIGINT end it.\n\n"
+           "Exit status:\n"
+           "  0  a signal ended it\n"
+           "  1  it could not start or go on\n"
+           "  2  wrong settings\n");
 }
 
 /* Takes a flag without value out of argv. */

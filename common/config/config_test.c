@@ -311,17 +311,16 @@ static void help_groups_and_aligns_the_options(void **state)
 {
     (void)state;
     char *text = printed(config_print_help);
-    assert_string_equal(text,
-                        "\nNet:\n"
-                        "  --t-port N                Port [T_PORT=3000]\n"
-                        "  --t-host TEXT             Host, whose sentence is long enough for\n"
-                        "                            a second line [T_HOST]\n"
-                        "\nKeys:\n"
-                        "  --t-secret TEXT           Secret [T_SECRET]\n"
-                        "  --t-secret-file FILE      File whose first line is T_SECRET\n"
-                        "                            [T_SECRET_FILE]\n"
-                        "  --t-tls                   TLS [T_TLS=false]\n"
-                        "  --t-level low|high        Level [T_LEVEL=low]\n");
+    assert_string_equal(
+        text, "\nNet:\n"
+              "  --t-port N                Port [T_PORT=3000]\n"
+              "  --t-host TEXT             Host, whose sentence is long enough for a second\n"
+              "                            line [T_HOST]\n"
+              "\nKeys:\n"
+              "  --t-secret TEXT           Secret [T_SECRET]\n"
+              "  --t-secret-file FILE      File whose first line is T_SECRET [T_SECRET_FILE]\n"
+              "  --t-tls                   TLS [T_TLS=false]\n"
+              "  --t-level low|high        Level [T_LEVEL=low]\n");
     free(text);
 }
 

@@ -15,35 +15,37 @@ static const struct {
     {"describe", command_describe},
 };
 
+static const char usage[] =
+    "Usage:\n"
+    "  guesslyfe-publish [OPTION…] EVENT --FIELD VALUE…   publish one event\n"
+    "  guesslyfe-publish [OPTION…] EVENT JSON             the same, its data as one object\n"
+    "  guesslyfe-publish [OPTION…] EVENT < FILE           the same, from standard input\n"
+    "  guesslyfe-publish [OPTION…] --bulk < FILE          one {\"event\":…,\"data\":…} a line\n"
+    "  guesslyfe-publish events                           list the events\n"
+    "  guesslyfe-publish describe EVENT                   its fields, rooms and an example\n"
+    "\n"
+    "Example:\n"
+    "  guesslyfe-publish system:announcement --id 1 --title Hello \\\n"
+    "      --message 'We are back' --priority high\n"
+    "\n"
+    "Options:\n"
+    "  --data JSON               the data object\n"
+    "  --FIELD VALUE             a field by its name: --marketId or --market-id;\n"
+    "                            lists as a,b or JSON\n"
+    "  --idempotency-key KEY     the event is written once however often this is\n"
+    "                            repeated\n"
+    "  --timeout MS              short for --publish-timeout\n"
+    "  --dry-run                 show what would be written and contact nobody\n"
+    "  --json                    results and errors as JSON on standard output\n"
+    "  --bulk, --lines           read events from standard input, one JSON object a\n"
+    "                            line, each with an optional \"idempotencyKey\"\n"
+    "  --check-config            print the settings and stop\n"
+    "  --help, -h, --version\n";
+
 enum exit_code command_help(const struct arguments *arguments)
 {
     (void)arguments;
-    fputs(
-        "Usage:\n"
-        "  guesslyfe-publish [OPTION…] EVENT --FIELD VALUE…   publish one event\n"
-        "  guesslyfe-publish [OPTION…] EVENT JSON             the same, its data as one object\n"
-        "  guesslyfe-publish [OPTION…] EVENT < FILE           the same, from standard input\n"
-        "  guesslyfe-publish [OPTION…] --bulk < FILE          one {\"event\":…,\"data\":…} a line\n"
-        "  guesslyfe-publish events                           list the events\n"
-        "  guesslyfe-publish describe EVENT                   its fields, rooms and an example\n"
-        "\n"
-        "Example:\n"
-        "  guesslyfe-publish system:announcement --id 1 --title Hello \\\n"
-        "      --message 'We are back' --priority high\n"
-        "\n"
-        "Options:\n"
-        "  --data JSON            the data object\n"
-        "  --FIELD VALUE          a field by its name: --marketId or --market-id; lists as a,b or\n"
-        "                         JSON\n"
-        "  --idempotency-key KEY  the event is written once however often this is repeated\n"
-        "  --timeout MS           short for --publish-timeout\n"
-        "  --dry-run              show what would be written and contact nobody\n"
-        "  --json                 results and errors as JSON on standard output\n"
-        "  --bulk, --lines        read events from standard input, one JSON object a line, each\n"
-        "                         with an optional \"idempotencyKey\"\n"
-        "  --check-config         print the settings and stop\n"
-        "  --help, --version\n",
-        stdout);
+    fputs(usage, stdout);
     config_print_help(publisher_settings_table(), stdout);
     fputs("\nExit status:\n"
           "  0  Redis has confirmed the event (all events of --bulk)\n"

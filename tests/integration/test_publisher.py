@@ -303,7 +303,7 @@ def test_help_names_every_setting_and_exit_code(redis):
     text = run_publish(redis, "--help").stdout
     settings = run_publish(redis, "--check-config").stdout.splitlines()
     assert len(settings) > 10
-    assert all(f"({line.partition('=')[0]})" in text for line in settings)
+    assert all(f"[{line.partition('=')[0]}" in text for line in settings)
     assert all(f"\n  {code}  " in text for code in range(7))
 
 

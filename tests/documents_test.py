@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""What comes with the programs says what the programs do: man pages, --help, bash completion.
+
+usage: documents_test.py GATEWAY PUBLISH GATEWAY-MAN PUBLISH-MAN
+"""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import unittest
+
+GATEWAY, PUBLISH, GATEWAY_MAN, PUBLISH_MAN = (pathlib.Path(path).resolve() for path in sys.argv[1:5])
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+OWN_FLAGS = {"--help", "--version", "--check-config"}
+COMPLETE = """
+source "$1"; program=$2; shift 2
+COMP_WORDS=("$program" "$@"); COMP_CWORD=$#
+"_$(basename "$program" | tr - _)" "$program"
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+def run(*command, **settings):
+    environment = {name: os.environ[name] for name in ("PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS") if name in os.environ}
+    environment |= settings
+    return subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          encoding="utf-8", timeout=30)
+
+
+def settings_of(program):
+    """The names of all settings, asked of --check-config and so of the loaded table."""
+    done = run(program, "--check-config", JWT_SECRET="x" * 32, REDIS_PASSWORD="x")
+    assert done.returncode == 0, done.stderr
+    values = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    return [*values, *(name + "_FILE" for name, value in values.items() if value == "***")]
+
+
+def flags_of(program):
+    return {"--" + name.lower().replace("_", "-") for name in settings_of(program)}
+
+
+def complete(program, *words):
+    script = {GATEWAY: "gateway/guesslyfe-gateway.bash", PUBLISH: "publisher/cli/guesslyfe-publish.bash"}[program]
+    done = run("bash", "-c", COMPLETE, "bash", ROOT / script, program, *words)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    return set(done.stdout.split())
+
+
+class Help(unittest.TestCase):
+    def test_has_every_setting_in_80_columns(self):
+        for program in (GATEWAY, PUBLISH):
+            text = run(program, "--help").stdout
+            self.assertEqual(text, run(program, "-h").stdout)
+            for name in settings_of(program):
+                self.assertIn(f"[{name}", text)
+                self.assertRegex(text, rf"(?m)^  --{name.lower().replace('_', '-')}\b")
+            options = text.partition("\n\n")[2]
+            self.assertEqual([line for line in options.splitlines() if len(line) > 80], [])
+
+
+class ManPages(unittest.TestCase):
+    def flags_in(self, page):
+        return {flag.replace("\\-", "-") for flag in re.findall(r"^\.B[IR]? (\\-\\-[a-z\\-]+)", page, re.M)}
+
+    def test_describe_all_flags_and_no_others(self):
+        page = GATEWAY_MAN.read_text(encoding="utf-8")
+        self.assertEqual(self.flags_in(page), flags_of(GATEWAY) | OWN_FLAGS)
+
+    def test_describe_all_settings_of_the_publisher(self):
+        described = self.flags_in(PUBLISH_MAN.read_text(encoding="utf-8"))
+        self.assertEqual(flags_of(PUBLISH) - described, set())
+        text = run(PUBLISH, "--help").stdout
+        self.assertEqual({flag for flag in described if not re.search(rf"(?m)^  {flag}\b", text)}, set())
+
+    def test_have_the_usual_sections(self):
+        wanted = ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "ENVIRONMENT", "SIGNALS", "EXIT STATUS", "FILES", "EXAMPLES",
+                  "SEE ALSO"]
+        self.assertEqual(re.findall(r"^\.SH (.*)", GATEWAY_MAN.read_text(encoding="utf-8"), re.M), wanted)
+
+    @unittest.skipUnless(shutil.which("groff"), "needs groff")
+    def test_are_well_formed(self):
+        for page in (GATEWAY_MAN, PUBLISH_MAN, ROOT / "publisher/guesslyfe-publisher.3"):
+            self.assertEqual(run("groff", "-man", "-ww", "-z", "-Kutf8", "-Tutf8", page).stderr, "", page)
+
+
+class Completion(unittest.TestCase):
+    def test_offers_all_flags(self):
+        self.assertEqual(complete(GATEWAY, "--"), flags_of(GATEWAY) | OWN_FLAGS)
+        self.assertLessEqual(flags_of(PUBLISH) | OWN_FLAGS, complete(PUBLISH, "--"))
+
+    def test_offers_what_begins_like_the_word(self):
+        self.assertEqual(complete(GATEWAY, "--port", "1", "--ping"), {"--ping-interval", "--ping-timeout"})
+
+    def test_offers_choices(self):
+        levels = {"error", "warn", "info", "debug"}
+        self.assertEqual(complete(GATEWAY, "--log-level", ""), levels)
+        self.assertEqual(complete(GATEWAY, "--log-level", "="), levels)
+        self.assertEqual(complete(GATEWAY, "--log-level", "=", "w"), {"warn"})
+
+    def test_offers_files_where_one_is_expected(self):
+        self.assertEqual(complete(GATEWAY, "--jwt-secret-file", str(ROOT / "READ")), {str(ROOT / "README.md")})
+
+    def test_offers_nothing_where_it_cannot_know(self):
+        self.assertEqual(complete(GATEWAY, "--port", ""), set())
+
+    def test_a_flag_without_value_wants_none(self):
+        self.assertIn("--port", complete(GATEWAY, "--development", "--po"))
+
+
+class Flags(unittest.TestCase):
+    def test_a_mistyped_one_is_answered_by_the_nearest(self):
+        for typed, meant in {"--jwt-secert": "--jwt-secret", "--check-confg": "--check-config", "--hlep": "--help"}.items():
+            done = run(GATEWAY, typed)
+            self.assertEqual(done.returncode, 2)
+            self.assertEqual(done.stderr, f"guesslyfe-gateway: unknown flag {typed}; did you mean {meant}?\n")
+
+    def test_a_secret_may_be_in_a_file(self):
+        done = run(GATEWAY, "--check-config", JWT_SECRET_FILE=__file__)
+        self.assertEqual(done.returncode, 2, "its first line is too short")
+        self.assertIn("JWT_SECRET", done.stderr)
+        done = run(GATEWAY, "--check-config", "--development", JWT_SECRET_FILE=__file__)
+        self.assertIn("\nJWT_SECRET=***\n", done.stdout)
+        done = run(GATEWAY, "--check-config", JWT_SECRET_FILE="/nonexistent")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("JWT_SECRET_FILE (from the environment): cannot read \"/nonexistent\"", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
