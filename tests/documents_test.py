@@ -116,6 +116,11 @@ class Flags(unittest.TestCase):
             self.assertEqual(done.returncode, 2)
             self.assertEqual(done.stderr, f"guesslyfe-gateway: unknown flag {typed}; did you mean {meant}?\n")
 
+    def test_the_publisher_does_the_same_where_it_can_be_no_field(self):
+        self.assertIn("; did you mean --help?\n", run(PUBLISH, "--hlep").stderr)
+        words = run(PUBLISH, "--redis-hst", "x", "events").stderr
+        self.assertIn(": unknown option --redis-hst; did you mean --redis-host?\n", words)
+
     def test_a_secret_may_be_in_a_file(self):
         done = run(GATEWAY, "--check-config", JWT_SECRET_FILE=__file__)
         self.assertEqual(done.returncode, 2, "its first line is too short")

@@ -121,12 +121,20 @@ static enum err set_setting(struct scan *s, const struct config_option *option, 
     return add_setting(s->arguments, str_range(flag.ptr, name_len), value);
 }
 
+enum err arguments_suggest(struct str name, struct buf *complaint)
+{
+    char near[CONFIG_FLAG_MAX];
+    bool found = config_nearest_flag(publisher_settings_table(), name, near);
+    return found ? buf_printf(complaint, "; did you mean --%s?", near) : OK;
+}
+
 static enum err set_field(struct scan *s, struct str flag, size_t name_len)
 {
     struct arguments *arguments = s->arguments;
     const char *value = take_value(s, flag, name_len);
     if (!value) {
-        return complain_flag(s, flag, "is unknown, or a field that needs a value");
+        enum err err = complain_flag(s, flag, "is unknown, or a field that needs a value");
+        return err == ERR_INVALID && arguments_suggest(flag, s->complaint) ? ERR_NOMEM : err;
     }
     size_t count = arguments->field_count;
     struct field_flag *fields = realloc(arguments->fields, (count + 1) * sizeof *fields);

@@ -9,6 +9,7 @@
 #include "util/attr.h"
 #include "util/buf.h"
 #include "util/err.h"
+#include "util/str.h"
 
 enum { OPERANDS_MAX = 2 };
 
@@ -32,6 +33,8 @@ struct arguments {
 /* Borrows argv. INVALID: *complaint says what cannot be. To be released in any case. */
 MUST_CHECK enum err arguments_parse(int argc, char **argv, struct arguments *arguments,
                                     struct buf *complaint);
+/* Adds which flag was probably meant by `name`, if any is near, to a complaint. */
+MUST_CHECK enum err arguments_suggest(struct str name, struct buf *complaint);
 void arguments_fini(struct arguments *arguments);
 
 #endif

@@ -85,6 +85,19 @@ enum exit_code command_check_config(const struct arguments *arguments)
     return code;
 }
 
+/* Of a command that has no fields. */
+static enum exit_code refuse_flag(const struct field_flag *flag)
+{
+    struct str name = {flag->name, flag->name_len};
+    struct buf complaint = {0};
+    enum err err = buf_printf(&complaint, "unknown option --" STR_FMT, STR_ARG(name));
+    err = err ? err : arguments_suggest(name, &complaint);
+    const char *words = err ? NULL : buf_cstr(&complaint);
+    enum exit_code code = report_usage(words ? words : "unknown option");
+    buf_fini(&complaint);
+    return code;
+}
+
 static enum exit_code run(const struct arguments *arguments)
 {
     if (arguments->help || arguments->version) {
@@ -102,7 +115,7 @@ static enum exit_code run(const struct arguments *arguments)
     }
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         if (strcmp(name, commands[i].name) == 0) {
-            return arguments->field_count > 0 ? report_usage("unknown option")
+            return arguments->field_count > 0 ? refuse_flag(arguments->fields)
                                               : commands[i].run(arguments);
         }
     }
