@@ -53,7 +53,7 @@ def check(expected):
     difference = list(difflib.unified_diff(actual.splitlines(), expected.splitlines(), "committed", "generated", lineterm=""))
     if difference:
         print(*difference, sep="\n")
-        sys.exit("docs/configuration.md is stale; renew it: docs/generate/generate.py PRINT_OPTIONS configuration --write")
+        sys.exit("docs/configuration.md is stale; renew it: ninja -C build update-documents")
 
 
 def main(arguments):
