@@ -26,7 +26,7 @@ static const struct config_option options[] = {
     {"T_PORT", "Net", CONFIG_NUMBER, NULL, "3000", 1, 65535, NULL, 0,
      offsetof(struct settings, port), "Port"},
     {"T_HOST", "Net", CONFIG_STRING, NULL, NULL, 0, 0, NULL, 0, offsetof(struct settings, host),
-     "Host, whose sentence is long enough for a second line"},
+     "Host"},
     {"T_SECRET", "Keys", CONFIG_STRING, NULL, NULL, 4, 64, NULL, CONFIG_SECRET,
      offsetof(struct settings, secret), "Secret"},
     {"T_TLS", "Keys", CONFIG_BOOL, NULL, "false", 0, 0, NULL, 0, offsetof(struct settings, tls),
@@ -260,94 +260,6 @@ static void survives_failing_allocations(void **state)
     unlink(path);
 }
 
-static void counts_the_steps_between_words(void **state)
-{
-    (void)state;
-    assert_int_equal(config_distance(STR("port"), STR("port")), 0);
-    assert_int_equal(config_distance(STR("port"), STR("prot")), 1);
-    assert_int_equal(config_distance(STR("port"), STR("ports")), 1);
-    assert_int_equal(config_distance(STR("port"), STR("pot")), 1);
-    assert_int_equal(config_distance(STR("port"), STR("part")), 1);
-    assert_int_equal(config_distance(STR(""), STR("port")), 4);
-    assert_int_equal(config_distance(STR("kitten"), STR("sitting")), 3);
-    char word[CONFIG_FLAG_MAX];
-    memset(word, 'a', sizeof word);
-    assert_int_equal(config_distance(str_range(word, 63), STR("a")), 62);
-    assert_int_equal(config_distance(str_range(word, 64), STR("a")), CONFIG_FLAG_MAX);
-}
-
-static void suggests_what_is_near(void **state)
-{
-    (void)state;
-    static const char *const near[][2] = {{"t-prot", "t-port"},
-                                          {"t_port", "t-port"},
-                                          {"secret", "t-secret"},
-                                          {"hepl", "help"},
-                                          {"versoin", "version"},
-                                          {"check-confg", "check-config"},
-                                          {"t-lvl", NULL},
-                                          {"p", NULL},
-                                          {"", NULL},
-                                          {"t-levels", "t-level"}};
-    for (size_t i = 0; i < ARRAY_LEN(near); i++) {
-        char flag[CONFIG_FLAG_MAX] = "";
-        bool found = config_nearest_flag(table, str_from(near[i][0]), flag);
-        assert_int_equal(found, near[i][1] != NULL);
-        assert_string_equal(flag, near[i][1] ? near[i][1] : "");
-    }
-}
-
-static char *printed(void (*print)(struct config_table table, FILE *out))
-{
-    char *text;
-    size_t len;
-    FILE *out = open_memstream(&text, &len);
-    print(table, out);
-    fclose(out);
-    return text;
-}
-
-static void help_groups_and_aligns_the_options(void **state)
-{
-    (void)state;
-    char *text = printed(config_print_help);
-    assert_string_equal(
-        text, "\nNet:\n"
-              "  --t-port N                Port [T_PORT=3000]\n"
-              "  --t-host TEXT             Host, whose sentence is long enough for a second\n"
-              "                            line [T_HOST]\n"
-              "\nKeys:\n"
-              "  --t-secret TEXT           Secret [T_SECRET]\n"
-              "  --t-secret-file FILE      File whose first line is T_SECRET [T_SECRET_FILE]\n"
-              "  --t-tls                   TLS [T_TLS=false]\n"
-              "  --t-level low|high        Level [T_LEVEL=low]\n");
-    free(text);
-}
-
-static void markdown_is_a_table_a_group(void **state)
-{
-    (void)state;
-    char *text = printed(config_print_markdown);
-    assert_non_null(strstr(text, "### Net\n\n| setting | flag | values | default | |\n"
-                                 "|---|---|---|---|---|\n"
-                                 "| `T_PORT` | `--t-port` | 1 to 65535 | `3000` | Port |\n"));
-    assert_non_null(strstr(text, "|\n\n### Keys\n"));
-    assert_non_null(strstr(text, "| `T_SECRET_FILE` | `--t-secret-file` | file |  | File whose "));
-    assert_non_null(strstr(text, "| `T_LEVEL` | `--t-level` | low, high | `low` | Level |\n"));
-    free(text);
-}
-
-static void a_man_page_escapes_its_dashes(void **state)
-{
-    (void)state;
-    char *text = printed(config_print_man);
-    assert_non_null(strstr(text, ".SS Net\n.TP\n.BI \\-\\-t\\-port \" N\"\nPort.\n.br\n"
-                                 ".BR T_PORT :\n1 to 65535; default 3000.\n"));
-    assert_non_null(strstr(text, ".BI \\-\\-t\\-tls \"\"\nTLS.\n.br\n.BR T_TLS :\n"
-                                 "true or false; default false.\n"));
-    free(text);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,11 +271,6 @@ int main(void)
         cmocka_unit_test_teardown(only_secrets_may_be_in_files, clean),
         cmocka_unit_test_teardown(a_secret_file_must_hold_one, clean),
         cmocka_unit_test_teardown(survives_failing_allocations, clean),
-        cmocka_unit_test(counts_the_steps_between_words),
-        cmocka_unit_test(suggests_what_is_near),
-        cmocka_unit_test(help_groups_and_aligns_the_options),
-        cmocka_unit_test(markdown_is_a_table_a_group),
-        cmocka_unit_test(a_man_page_escapes_its_dashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
