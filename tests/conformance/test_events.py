@@ -66,7 +66,7 @@ def test_three_hundred_thousand_arguments_are_an_event(client):
 def test_a_client_that_does_not_read_is_dropped(client, server, transport):
     """What waits for one client is bounded; a million events are more than that."""
     client.send('2["burst",1000000]')
-    assert client.closed()
+    assert client.drained()
     connect(transport(server))
 
 
@@ -201,6 +201,8 @@ def test_bytes_without_a_packet_end_the_session(client):
 
 def test_bytes_too_many_end_the_session(client):
     client.send_all(['51-["message",1]', b"a", b"b"])
+    assert client.receive() == '51-["message-back",1]'
+    assert client.receive() == b"a"
     assert client.closed()
 
 

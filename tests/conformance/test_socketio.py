@@ -145,7 +145,7 @@ def test_a_refused_connect_does_not_stop_the_clock(hasty, transport):
     session = transport(hasty)
     session.send("0/random")
     session.send('0{"refuse":"x"}')
-    assert session.closed()
+    assert session.drained()
 
 
 def test_a_session_whose_sockets_have_left_ends(hasty, transport):

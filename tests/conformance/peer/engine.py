@@ -74,7 +74,15 @@ class Polling:
                 return packet[1:]
 
     def closed(self) -> bool:
-        """Reads on until the server ends the session."""
+        """Waits until the server ends the session; False when a message comes first."""
+        try:
+            self.receive()
+        except Closed:
+            return self.poll().status == 400
+        return False
+
+    def drained(self) -> bool:
+        """The same, whatever comes first."""
         try:
             while True:
                 self.receive()
@@ -112,10 +120,14 @@ class Socket:
 
     def closed(self) -> bool:
         try:
-            while True:
-                self.receive()
+            self.receive()
         except Closed:
             return True
+        return False
+
+    def drained(self) -> bool:
+        self.ws.close_code()
+        return True
 
 
 TRANSPORTS = {"polling": Polling, "websocket": Socket}
