@@ -106,7 +106,7 @@ static enum err wait_for_events(struct loop *loop, uint64_t wait)
 {
     int flags = EVLOOP_ONCE;
     if (wait == 0) {
-        flags = EVLOOP_NONBLOCK;
+        flags |= EVLOOP_NONBLOCK; /* alone it would go on as long as any descriptor is ready */
     } else if (wait != UINT64_MAX) {
         struct timeval tv = {(time_t)(wait / 1000), (suseconds_t)(wait % 1000 * 1000)};
         if (event_add(loop->wake, &tv) < 0) {

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -136,6 +137,34 @@ static void callbacks_see_the_time_after_the_wait(void **state)
     event_free(event);
 }
 
+static void on_always(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    note(context, 'e');
+}
+
+/* Whoever does a bounded share of work in each turn must not be called again in the same one. */
+static void a_ready_descriptor_is_told_once_a_turn(void **state)
+{
+    struct story *story = *state;
+    int pipe_ends[2];
+    assert_int_equal(pipe(pipe_ends), 0);
+    assert_int_equal(write(pipe_ends[1], "x", 1), 1); /* never read */
+    struct event *event =
+        event_new(loop_base(story->loop), pipe_ends[0], EV_READ | EV_PERSIST, on_always, story);
+    assert_non_null(event);
+    assert_int_equal(event_add(event, NULL), 0);
+    assert_int_equal(loop_turn(story->loop, 1000), OK);
+    assert_string_equal(story->text, "e");
+    loop_defer(story->loop, &story->task); /* so the next turn does not wait */
+    assert_int_equal(loop_turn(story->loop, 1000), OK);
+    assert_string_equal(story->text, "eetr");
+    event_free(event);
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +174,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_cancelled_task_does_not_run, begin, end),
         cmocka_unit_test_setup_teardown(a_turn_without_work_waits_no_longer_than_told, begin, end),
         cmocka_unit_test_setup_teardown(callbacks_see_the_time_after_the_wait, begin, end),
+        cmocka_unit_test_setup_teardown(a_ready_descriptor_is_told_once_a_turn, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
