@@ -391,6 +391,21 @@ size_t bus_subscriber_count(const struct bus_subscriber *subscriber)
     return subscriber->wanted.count;
 }
 
+void bus_subscriber_pause(struct bus_subscriber *subscriber)
+{
+    redis_link_pause(subscriber->link);
+}
+
+void bus_subscriber_resume(struct bus_subscriber *subscriber)
+{
+    redis_link_resume(subscriber->link);
+}
+
+uint64_t bus_subscriber_bytes_read(const struct bus_subscriber *subscriber)
+{
+    return redis_link_bytes_read(subscriber->link);
+}
+
 bool bus_subscriber_connected(const struct bus_subscriber *subscriber)
 {
     return redis_link_state(subscriber->link) == REDIS_LINK_UP;

@@ -87,13 +87,21 @@ void bus_subscriber_drop(struct bus_subscriber *subscriber, struct bus_channel *
 /* The wanted channel of a room, NULL where there is none. */
 struct bus_channel *bus_subscriber_find(struct bus_subscriber *subscriber, struct str room);
 /*
- * Walks the wanted channels in no order: start with NULL, stop at NULL. None may be wanted or dropped
- * meanwhile.
+ * Walks the wanted channels in no order: start with NULL, stop at NULL. None may be wanted or
+ * dropped meanwhile.
  */
 struct bus_channel *bus_subscriber_next(const struct bus_subscriber *subscriber,
                                         const struct bus_channel *channel);
 /* Wanted channels. */
 size_t bus_subscriber_count(const struct bus_subscriber *subscriber);
+/*
+ * Lets messages wait with Redis until resumed, or until the connection is lost. Idempotent; what
+ * was read already still comes.
+ */
+void bus_subscriber_pause(struct bus_subscriber *subscriber);
+void bus_subscriber_resume(struct bus_subscriber *subscriber);
+/* From Redis, since the start. */
+uint64_t bus_subscriber_bytes_read(const struct bus_subscriber *subscriber);
 /* Whether the connection to Redis stands. */
 bool bus_subscriber_connected(const struct bus_subscriber *subscriber);
 

@@ -112,7 +112,7 @@ static bool silent_for(const struct redis_link *link, uint64_t since_ms, uint64_
 
 static bool reply_overdue(const struct redis_link *link)
 {
-    return link->phase == LINK_UP && link->awaiting &&
+    return link->phase == LINK_UP && link->awaiting && !link->paused &&
            silent_for(link, link->waiting_ms, link->options->reply_timeout_ms);
 }
 
@@ -134,7 +134,7 @@ static void check_silence(struct redis_link *link)
     }
     link->backoff_ms = link->options->backoff_min_ms;
     link_schedule_check(link);
-    if (!link->awaiting && silent_for(link, 0, limit / 2)) {
+    if (!link->awaiting && !link->paused && silent_for(link, 0, limit / 2)) {
         struct str ping = STR("PING");
         /* Without memory for it the next look tries again. */
         enum err err = link_enqueue(link, &ping, 1, on_pong, link, true);
@@ -230,6 +230,11 @@ enum err redis_link_send(struct redis_link *link, const struct str *args, size_t
         link->pushes = true;
     }
     return err;
+}
+
+uint64_t redis_link_bytes_read(const struct redis_link *link)
+{
+    return link->bytes_read;
 }
 
 size_t redis_link_pending(const struct redis_link *link)

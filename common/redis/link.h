@@ -77,6 +77,16 @@ uint64_t redis_link_epoch(const struct redis_link *link);
 void redis_link_retry_now(struct redis_link *link);
 
 /*
+ * Stops reading, so that what comes waits with Redis, until resumed or until the connection ends;
+ * not before it is up. Its silence counts for nothing meanwhile. Idempotent, also from callbacks:
+ * what was read already still comes.
+ */
+void redis_link_pause(struct redis_link *link);
+void redis_link_resume(struct redis_link *link);
+/* Since it was made. */
+uint64_t redis_link_bytes_read(const struct redis_link *link);
+
+/*
  * Queues one command; all of a turn leave in one write. `reply` may be NULL for commands that are
  * answered by pushes (SUBSCRIBE, UNSUBSCRIBE). CLOSED: not up. LIMIT: too much is waiting. NOMEM.
  */

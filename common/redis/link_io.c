@@ -100,6 +100,7 @@ static bool read_once(struct redis_link *link, size_t *total)
         return false;
     }
     *total += n;
+    link->bytes_read += n;
     link->heard_ms = loop_now(link->loop);
     const char *why = "";
     err = redis_replies_feed(&link->replies, (struct str){link->bytes, n}, take_reply, link, &why);
@@ -107,11 +108,14 @@ static bool read_once(struct redis_link *link, size_t *total)
         snprintf(link->why, sizeof link->why, "not a Redis we understand: %s", why);
         link_go_down(link, err);
     }
-    return open_for_replies(link);
+    return open_for_replies(link) && !link->paused;
 }
 
 void link_read_all(struct redis_link *link)
 {
+    if (link->paused) {
+        return;
+    }
     for (size_t total = 0; total < READ_TURN_MAX;) {
         if (!read_once(link, &total)) {
             return;
@@ -153,6 +157,34 @@ static void on_flush(struct loop_task *task)
 static void on_read_more(struct loop_task *task)
 {
     link_read_all(container_of(task, struct redis_link, read_more));
+}
+
+/* --- Pausing --- */
+
+void redis_link_pause(struct redis_link *link)
+{
+    if (link->phase == LINK_UP && !link->paused) {
+        link->paused = true;
+        event_del(&link->readable);
+        loop_task_cancel(&link->read_more);
+    }
+}
+
+void redis_link_resume(struct redis_link *link)
+{
+    if (!link->paused) {
+        return;
+    }
+    link->paused = false;
+    if (link->phase != LINK_UP) {
+        return;
+    }
+    link->heard_ms = loop_now(link->loop); /* an answer may have come, we did not look */
+    if (event_add(&link->readable, NULL) != 0) {
+        link_fail(link, ERR_NOMEM, "no memory to watch the socket");
+        return;
+    }
+    loop_defer(link->loop, &link->read_more); /* TLS may hold what the descriptor shows no more */
 }
 
 /* --- The descriptor --- */

@@ -122,7 +122,7 @@ static void on_dialed(void *context, int fd, const char *why)
 void link_attempt(struct redis_link *link)
 {
     link->phase = LINK_DIALING;
-    link->full = link->pushes = link->awaiting = false;
+    link->full = link->paused = link->pushes = link->awaiting = false;
     link->heard_ms = loop_now(link->loop);
     redis_replies_fini(&link->replies);
     redis_outbox_init(&link->outbox);

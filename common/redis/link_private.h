@@ -39,6 +39,7 @@ struct redis_link {
     struct redis_dial dial;
     struct stream stream;
     struct event readable, writable; /* of the stream, from HANDSHAKE on */
+    bool paused;                     /* UP: nothing is read until redis_link_resume */
     bool full;                       /* the socket takes no more until it is writable */
     struct redis_replies replies;
     struct redis_outbox outbox;
@@ -54,6 +55,7 @@ struct redis_link {
     uint64_t heard_ms;   /* when the last byte came */
     uint64_t backoff_ms; /* the next, before jitter */
     uint64_t epoch;
+    uint64_t bytes_read;
     char why[LINK_WHY_MAX];
     struct loop_reap reap;
     char bytes[LINK_READ_CAP];

@@ -52,6 +52,63 @@ static void test_up_after_connecting(void **state)
     redis_peer_close(&peer);
 }
 
+/* Longer than the reply timeout, with a PING due meanwhile: nothing is lost, nothing is overdue. */
+static void test_a_paused_link_reads_nothing_and_stays_up(void **state)
+{
+    (void)state;
+    struct redis_peer peer, publisher;
+    struct redis_link_options options = redis_peer_options(&server);
+    open_up(&publisher, &options);
+    options.reply_timeout_ms = 200;
+    open_up(&peer, &options);
+    assert_int_equal(redis_peer_tell(&peer, "SUBSCRIBE news"), OK);
+    PUMP_UNTIL(peer.loop, peer.pushes == 1);
+    uint64_t read = redis_link_bytes_read(peer.link);
+    assert_true(read > 0);
+    redis_link_pause(peer.link);
+    redis_link_pause(peer.link);
+    redis_peer_ask(&publisher, "PUBLISH news one");
+    assert_string_equal(publisher.reply, "1");
+    uint64_t until = clock_monotonic_ms() + 500;
+    PUMP_UNTIL(peer.loop, clock_monotonic_ms() > until);
+    assert_int_equal(peer.pushes, 1);
+    assert_int_equal(redis_link_bytes_read(peer.link), read);
+    assert_int_equal(peer.downs, 0);
+    redis_link_resume(peer.link);
+    redis_link_resume(peer.link);
+    PUMP_UNTIL(peer.loop, peer.pushes == 2);
+    assert_string_equal(peer.push, "message news one");
+    until = clock_monotonic_ms() + 500; /* PINGs go on */
+    PUMP_UNTIL(peer.loop, clock_monotonic_ms() > until);
+    assert_int_equal(peer.downs, 0);
+    redis_peer_close(&peer);
+    redis_peer_close(&publisher);
+}
+
+/* One that was lost while it was paused: the new connection reads from the beginning. */
+static void test_a_pause_ends_with_its_connection(void **state)
+{
+    (void)state;
+    struct redis_peer peer, killer;
+    struct redis_link_options options = redis_peer_options(&server);
+    open_up(&killer, &options);
+    open_up(&peer, &options);
+    redis_link_pause(peer.link);
+    redis_peer_ask(&killer, "CLIENT KILL TYPE normal SKIPME yes");
+    assert_int_equal(redis_peer_tell(&peer, "PING"), OK);
+    uint64_t until = clock_monotonic_ms() + 50;
+    PUMP_UNTIL(peer.loop, clock_monotonic_ms() > until);
+    if (peer.downs == 0) { /* the reset was not noticed in writing: a second write meets it */
+        assert_int_equal(redis_peer_tell(&peer, "PING"), OK);
+    }
+    PUMP_UNTIL(peer.loop, peer.ups == 2);
+    redis_peer_ask(&peer, "PING");
+    assert_string_equal(peer.reply, "PONG");
+    redis_link_resume(peer.link);
+    redis_peer_close(&peer);
+    redis_peer_close(&killer);
+}
+
 static void test_host_names_are_looked_up(void **state)
 {
     (void)state;
@@ -577,6 +634,8 @@ int main(void)
     signal(SIGPIPE, SIG_DFL); /* a link must not raise it */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_up_after_connecting),
+        cmocka_unit_test(test_a_paused_link_reads_nothing_and_stays_up),
+        cmocka_unit_test(test_a_pause_ends_with_its_connection),
         cmocka_unit_test(test_host_names_are_looked_up),
         cmocka_unit_test(test_unknown_name_is_down_in_words),
         cmocka_unit_test(test_freed_while_looking_up),
