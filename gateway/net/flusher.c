@@ -141,18 +141,51 @@ static void flush(struct net_flusher *flusher, struct net_conn *conn)
     }
 }
 
+static void tell(const struct net_flusher *flusher, bool ended)
+{
+    if (flusher->on_pass) {
+        flusher->on_pass(flusher->pass_owner, ended);
+    }
+}
+
+/* The last may have been visited, or have closed before its turn came. */
+static void end_pass(struct net_flusher *flusher)
+{
+    if (flusher->passing) {
+        flusher->passing = false;
+        tell(flusher, true);
+    }
+}
+
+/* The next to be visited, where need be of a new pass. NULL: nobody is left. */
+static struct net_conn *next_conn(struct net_flusher *flusher)
+{
+    if (list_empty(&flusher->pass)) {
+        end_pass(flusher);
+        list_splice_back(&flusher->pass, &flusher->dirty);
+    }
+    struct list *place = list_pop_front(&flusher->pass);
+    flusher->passing = place;
+    return place ? list_entry(place, struct net_conn, place) : NULL;
+}
+
 static void flush_slice(struct loop_task *task)
 {
     struct net_flusher *flusher = container_of(task, struct net_flusher, task);
     uint64_t start = clock_monotonic_us();
-    struct list *place;
-    while ((place = list_pop_front(&flusher->dirty))) {
-        flush(flusher, list_entry(place, struct net_conn, place));
+    struct net_conn *conn;
+    while ((conn = next_conn(flusher))) {
+        flush(flusher, conn);
         if (clock_monotonic_us() - start >= flusher->slice_us) {
             break;
         }
     }
-    if (!list_empty(&flusher->dirty)) {
+    if (list_empty(&flusher->pass)) {
+        end_pass(flusher);
+    } else {
+        tell(flusher, false);
+    }
+    if (!list_empty(&flusher->pass) || !list_empty(&flusher->dirty)) {
         loop_defer(flusher->loop, task);
     }
 }
@@ -161,6 +194,7 @@ void net_flusher_init(struct net_flusher *flusher, struct loop *loop, uint64_t s
                       uint64_t stall_ms)
 {
     *flusher = (struct net_flusher){.loop = loop, .slice_us = slice_us, .stall_ms = stall_ms};
+    list_init(&flusher->pass);
     list_init(&flusher->dirty);
     list_init(&flusher->stalled);
     list_init(&flusher->lingering);
@@ -189,4 +223,11 @@ void net_flusher_unblock(struct net_flusher *flusher, struct net_conn *conn)
     if (net_conn_watch(conn)) {
         net_flusher_mark(flusher, conn);
     }
+}
+
+bool net_flusher_stalled_within(const struct net_flusher *flusher, uint64_t ms)
+{
+    const struct list *newest = flusher->stalled.prev;
+    return newest != &flusher->stalled &&
+           list_entry(newest, struct net_conn, place)->since_ms + ms > loop_now(flusher->loop);
 }

@@ -108,6 +108,18 @@ void net_server_free(struct net_server *server)
     destroy(server);
 }
 
+void net_server_watch_passes(struct net_server *server, void (*on_pass)(void *owner, bool ended),
+                             void *owner)
+{
+    server->flusher.on_pass = on_pass;
+    server->flusher.pass_owner = owner;
+}
+
+bool net_server_stalled_within(const struct net_server *server, uint64_t ms)
+{
+    return net_flusher_stalled_within(&server->flusher, ms);
+}
+
 uint16_t net_server_port(const struct net_server *server)
 {
     return server->listener.port;

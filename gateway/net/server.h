@@ -51,6 +51,18 @@ void net_server_stop(struct net_server *server);
 /* Closes everything and frees. Not from inside a callback. NULL is fine. */
 void net_server_free(struct net_server *server);
 
+/*
+ * So that whoever fills the queues of many keeps pace with their emptying: on_pass(owner, true)
+ * when all who had something to write when a pass began have been visited, on_pass(owner, false)
+ * at the end of each turn that leaves some of them to the next. It must not send, close or free.
+ * NULL: nobody is told.
+ */
+void net_server_watch_passes(struct net_server *server, void (*on_pass)(void *owner, bool ended),
+                             void *owner);
+
+/* Whether a peer that takes no more bytes has begun to do so within the last `ms`. */
+bool net_server_stalled_within(const struct net_server *server, uint64_t ms);
+
 uint16_t net_server_port(const struct net_server *server);
 struct loop *net_server_loop(const struct net_server *server);
 const struct net_server_stats *net_server_stats(const struct net_server *server);

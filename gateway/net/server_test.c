@@ -314,6 +314,114 @@ static void a_pass_over_many_is_sliced(void **state)
     end_world(&world);
 }
 
+struct passes {
+    unsigned ended, unfinished;
+};
+
+static void on_pass(void *owner, bool ended)
+{
+    struct passes *passes = owner;
+    passes->ended += ended;
+    passes->unfinished += !ended;
+}
+
+static void open_many(struct world *world, const struct net_server_options *options,
+                      struct passes *passes, int clients[MANY])
+{
+    assert_int_equal(open_server(world, options), OK);
+    net_server_watch_passes(world->server, on_pass, passes);
+    for (int i = 0; i < MANY; i++) {
+        clients[i] = dial(net_server_port(world->server));
+    }
+    AWAIT(world, world->accepted == MANY);
+}
+
+static void send_to_all(struct world *world, struct rcbuf *bytes)
+{
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(net_conn_send(world->conns[i], bytes), OK);
+    }
+}
+
+/* However much is sent to those that were visited: they are of the next pass. */
+static void a_pass_ends_though_more_is_sent(void **state)
+{
+    (void)state;
+    struct world world = make_world();
+    struct net_server_options options = plain;
+    struct passes passes = {0};
+    int clients[MANY];
+    options.slice_us = 0; /* one connection a turn */
+    open_many(&world, &options, &passes, clients);
+    struct rcbuf *bytes = rcbuf_copy(STR("x"));
+    send_to_all(&world, bytes);
+    for (unsigned i = 1; i <= MANY; i++) {
+        assert_int_equal(passes.ended, 0);
+        assert_int_equal(loop_turn(world.loop, 1000), OK);
+        assert_int_equal(passes.unfinished, i < MANY ? i : MANY - 1);
+        assert_int_equal(net_conn_send(world.conns[0], bytes), OK);
+    }
+    assert_int_equal(passes.ended, 1);
+    assert_int_equal(loop_turn(world.loop, 1000), OK);
+    assert_int_equal(passes.ended, 2);
+    rcbuf_unref(&bytes);
+    for (int i = 0; i < MANY; i++) {
+        close(clients[i]);
+    }
+    end_world(&world);
+}
+
+static void a_pass_ends_though_its_rest_closes(void **state)
+{
+    (void)state;
+    struct world world = make_world();
+    struct net_server_options options = plain;
+    struct passes passes = {0};
+    int clients[MANY];
+    options.slice_us = 0;
+    open_many(&world, &options, &passes, clients);
+    struct rcbuf *bytes = rcbuf_copy(STR("x"));
+    send_to_all(&world, bytes);
+    assert_int_equal(loop_turn(world.loop, 1000), OK);
+    assert_int_equal(passes.unfinished, 1);
+    for (int i = 0; i < MANY; i++) {
+        net_conn_close(world.conns[i], NET_CLOSED_BY_US);
+    }
+    assert_int_equal(loop_turn(world.loop, 1000), OK);
+    assert_int_equal(passes.ended, 1);
+    rcbuf_unref(&bytes);
+    for (int i = 0; i < MANY; i++) {
+        close(clients[i]);
+    }
+    end_world(&world);
+}
+
+static void who_stalls_is_told_for_a_while(void **state)
+{
+    (void)state;
+    struct clock_fake now = {.monotonic_ms = clock_monotonic_ms()};
+    struct world world = make_world();
+    assert_int_equal(open_server(&world, &plain), OK);
+    int client = dial(net_server_port(world.server));
+    AWAIT(&world, world.accepted == 1);
+    static char text[32768];
+    struct rcbuf *bytes = rcbuf_copy((struct str){text, sizeof text});
+    assert_false(net_server_stalled_within(world.server, 1000));
+    while (!net_server_stalled_within(world.server, 1000)) { /* nobody reads */
+        assert_int_equal(net_conn_send(world.conns[0], bytes), OK);
+        assert_int_equal(loop_turn(world.loop, 0), OK);
+    }
+    clock_set_fake(&now);
+    now.monotonic_ms = clock_monotonic_ms() + 2000;
+    clock_set_fake(&now);
+    assert_int_equal(loop_turn(world.loop, 0), OK);
+    assert_false(net_server_stalled_within(world.server, 1000));
+    clock_set_fake(NULL);
+    rcbuf_unref(&bytes);
+    close(client);
+    end_world(&world);
+}
+
 static void try_to_open(void *context)
 {
     struct world *world = context;
@@ -364,6 +472,9 @@ int main(void)
         cmocka_unit_test(a_stopped_server_keeps_its_connections),
         cmocka_unit_test(out_of_descriptors_accepting_pauses_and_goes_on),
         cmocka_unit_test(a_pass_over_many_is_sliced),
+        cmocka_unit_test(a_pass_ends_though_more_is_sent),
+        cmocka_unit_test(a_pass_ends_though_its_rest_closes),
+        cmocka_unit_test(who_stalls_is_told_for_a_while),
         cmocka_unit_test(opening_survives_any_failing_allocation),
         cmocka_unit_test(without_memory_a_client_is_refused),
     };
