@@ -7,6 +7,7 @@
 #include "http/server.h"
 #include "ops/server.h"
 #include "socketio/server.h"
+#include "valve.h"
 
 enum {
     LISTEN_BACKLOG = 4096,
@@ -28,6 +29,7 @@ struct gateway {
     struct sio_server *sockets;
     struct eio_server *engine;
     struct http_server *http;
+    struct valve valve;
     struct ops_server *ops;
 };
 
@@ -117,6 +119,7 @@ static enum err open_rooms(struct gateway *gateway, struct loop *loop,
         return err;
     }
     eio_server_set_http(gateway->engine, gateway->http);
+    valve_open(&gateway->valve, loop, http_server_net(gateway->http), gateway->app->subscriber);
     struct ops_sources sources = {.app = gateway->app, .engine = gateway->engine};
     return ops_server_open(loop, settings->ops_host, (uint16_t)settings->ops_port, &sources,
                            &gateway->ops, complaint);
@@ -144,6 +147,7 @@ void gateway_close(struct gateway *gateway)
     if (!gateway) {
         return;
     }
+    valve_fini(&gateway->valve);
     ops_server_free(gateway->ops);
     if (gateway->http) {
         http_server_stop(gateway->http);
@@ -163,4 +167,9 @@ uint16_t gateway_port(const struct gateway *gateway)
 uint16_t gateway_ops_port(const struct gateway *gateway)
 {
     return ops_server_port(gateway->ops);
+}
+
+const struct net_server_stats *gateway_net_stats(const struct gateway *gateway)
+{
+    return net_server_stats(http_server_net(gateway->http));
 }

@@ -5,6 +5,7 @@
 #define GATEWAY_GATEWAY_H
 
 #include "loop/loop.h"
+#include "net/server.h"
 #include "options.h"
 #include "util/attr.h"
 #include "util/buf.h"
@@ -24,5 +25,7 @@ void gateway_close(struct gateway *gateway);
 /* The ports really listened on. */
 uint16_t gateway_port(const struct gateway *gateway);
 uint16_t gateway_ops_port(const struct gateway *gateway);
+/* Of the clients' port. */
+const struct net_server_stats *gateway_net_stats(const struct gateway *gateway);
 
 #endif

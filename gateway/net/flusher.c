@@ -135,7 +135,7 @@ static void flush(struct net_flusher *flusher, struct net_conn *conn)
     if (n < asked) {
         block(flusher, conn, EV_WRITE);
     } else if (conn->queue.count > 0) {
-        list_push_back(&flusher->dirty, &conn->place);
+        list_push_back(&flusher->pass, &conn->place); /* more than one call takes */
     } else {
         drained(flusher, conn);
     }
@@ -185,7 +185,7 @@ static void flush_slice(struct loop_task *task)
     } else {
         tell(flusher, false);
     }
-    if (!list_empty(&flusher->pass) || !list_empty(&flusher->dirty)) {
+    if (net_flusher_due(flusher)) {
         loop_defer(flusher->loop, task);
     }
 }
@@ -223,6 +223,11 @@ void net_flusher_unblock(struct net_flusher *flusher, struct net_conn *conn)
     if (net_conn_watch(conn)) {
         net_flusher_mark(flusher, conn);
     }
+}
+
+bool net_flusher_due(const struct net_flusher *flusher)
+{
+    return !list_empty(&flusher->pass) || !list_empty(&flusher->dirty);
 }
 
 bool net_flusher_stalled_within(const struct net_flusher *flusher, uint64_t ms)

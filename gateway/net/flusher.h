@@ -3,7 +3,8 @@
  * watches those whose peers don't take their bytes.
  *
  * A pass visits those that had something to write when it began; who is marked meanwhile is of the
- * next. So a pass ends however much is being sent, which is what on_pass tells.
+ * next. So a pass ends however much is being sent, which is what on_pass tells; and then each of
+ * them has written everything, or stalled.
  *
  * A connection is on one of the lists or on none. Both waiting lists are in order of time, so that
  * one timer, set for the first of them, does for all.
@@ -40,6 +41,8 @@ void net_flusher_fini(struct net_flusher *flusher);
 
 /* The connection has something to write; idempotent. */
 void net_flusher_mark(struct net_flusher *flusher, struct net_conn *conn);
+/* Whether a connection is still to be visited. */
+bool net_flusher_due(const struct net_flusher *flusher);
 /* Whether a connection that waits for its peer to read has not done so for longer. */
 bool net_flusher_stalled_within(const struct net_flusher *flusher, uint64_t ms);
 /* The connection waited and its descriptor is ready now. */

@@ -115,6 +115,11 @@ void net_server_watch_passes(struct net_server *server, void (*on_pass)(void *ow
     server->flusher.pass_owner = owner;
 }
 
+bool net_server_due(const struct net_server *server)
+{
+    return net_flusher_due(&server->flusher);
+}
+
 bool net_server_stalled_within(const struct net_server *server, uint64_t ms)
 {
     return net_flusher_stalled_within(&server->flusher, ms);

@@ -60,6 +60,8 @@ void net_server_free(struct net_server *server);
 void net_server_watch_passes(struct net_server *server, void (*on_pass)(void *owner, bool ended),
                              void *owner);
 
+/* Whether somebody has something to write, and may: in this pass or the next. */
+bool net_server_due(const struct net_server *server);
 /* Whether a peer that takes no more bytes has begun to do so within the last `ms`. */
 bool net_server_stalled_within(const struct net_server *server, uint64_t ms);
 

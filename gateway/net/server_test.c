@@ -371,6 +371,30 @@ static void a_pass_ends_though_more_is_sent(void **state)
     end_world(&world);
 }
 
+/* More pieces than one system call takes: the pass ends when they all are written. */
+static void a_pass_writes_everything(void **state)
+{
+    (void)state;
+    enum { PIECES = 1000 };
+    struct world world = make_world();
+    struct passes passes = {0};
+    int clients[MANY];
+    open_many(&world, &plain, &passes, clients);
+    struct rcbuf *bytes = rcbuf_copy(STR("x"));
+    for (unsigned i = 0; i < PIECES; i++) {
+        assert_int_equal(net_conn_send(world.conns[0], bytes), OK);
+    }
+    assert_true(net_server_due(world.server));
+    AWAIT(&world, passes.ended == 1);
+    assert_false(net_server_due(world.server));
+    assert_int_equal(net_server_stats(world.server)->queued_bytes, 0);
+    rcbuf_unref(&bytes);
+    for (int i = 0; i < MANY; i++) {
+        close(clients[i]);
+    }
+    end_world(&world);
+}
+
 static void a_pass_ends_though_its_rest_closes(void **state)
 {
     (void)state;
@@ -473,6 +497,7 @@ int main(void)
         cmocka_unit_test(out_of_descriptors_accepting_pauses_and_goes_on),
         cmocka_unit_test(a_pass_over_many_is_sliced),
         cmocka_unit_test(a_pass_ends_though_more_is_sent),
+        cmocka_unit_test(a_pass_writes_everything),
         cmocka_unit_test(a_pass_ends_though_its_rest_closes),
         cmocka_unit_test(who_stalls_is_told_for_a_while),
         cmocka_unit_test(opening_survives_any_failing_allocation),
