@@ -80,6 +80,7 @@ static void fill_options(struct gateway *gateway, const struct gateway_settings 
         .connect_timeout_ms = settings->connect_timeout_ms,
         .attachment_timeout_ms = ATTACHMENT_TIMEOUT_MS,
         .max_attachments = settings->max_attachments,
+        .max_payload = settings->max_payload,
         .max_depth = CLIENT_JSON_DEPTH,
     };
     gateway->eio_options = (struct eio_server_options){

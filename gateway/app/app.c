@@ -9,12 +9,13 @@
 
 enum { REFUSALS_LOGGED_A_SECOND = 5, GREETING_MAX = 2048 };
 
-/* A client that can't be written to is closing, which is reported where it is closed. */
+/* A client that can't be told is disconnected, where it isn't already: it would wait for ever. */
 static void emit(struct sio_socket *socket, struct str event, struct str args)
 {
     if (sio_socket_emit(socket, event, args, NULL, 0)) {
         log_debug("event not sent", LOG_STR("socket", sio_socket_id(socket)),
                   LOG_STR("event", event));
+        eio_session_close(sio_socket_session(socket), EIO_CLOSE_SERVER);
     }
 }
 

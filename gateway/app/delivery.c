@@ -44,11 +44,17 @@ static const char *objection(const struct bus_envelope *envelope)
     return NULL;
 }
 
+/* Whether the id is the event's own: partitions count each for itself. */
+static bool has_order(const struct app_delivery *delivery, const struct bus_envelope *envelope)
+{
+    return envelope->id != 0 && delivery->partitions == 1;
+}
+
 /* The event as a packet for any number of sockets; borrowed. NULL: it was dropped. */
 static struct rcbuf *encode(struct app_delivery *delivery, struct str channel,
                             const struct bus_envelope *envelope)
 {
-    if (envelope->id != 0 && envelope->id == delivery->packet_id) {
+    if (has_order(delivery, envelope) && envelope->id == delivery->packet_id) {
         return delivery->packet;
     }
     const char *why = objection(envelope);
@@ -67,7 +73,10 @@ static struct rcbuf *encode(struct app_delivery *delivery, struct str channel,
     return delivery->packet;
 }
 
-/* Which of the event's rooms come before this one; NULL for those that nobody here is in. */
+/*
+ * Which of the event's rooms come before this one, of those that somebody here is in. One that is
+ * not live, since Redis came back a moment ago, brought its members nothing.
+ */
 static unsigned earlier_rooms(const struct app_delivery *delivery, const struct app_room *room,
                               const struct bus_envelope *envelope,
                               const struct app_room *earlier[BUS_ENVELOPE_ROOMS_MAX])
@@ -78,7 +87,7 @@ static unsigned earlier_rooms(const struct app_delivery *delivery, const struct 
             break;
         }
         const struct app_room *other = app_rooms_find(delivery->rooms, envelope->rooms[i]);
-        if (other && !other->is_idle) {
+        if (other && !other->is_idle && app_room_is_live(other)) {
             earlier[count++] = other;
         }
     }
@@ -121,7 +130,7 @@ void app_delivery_message(struct app_delivery *delivery, struct app_room *room,
         return;
     }
     delivery->stats.messages++;
-    bool by_id = envelope->id != 0 && delivery->partitions == 1;
+    bool by_id = has_order(delivery, envelope);
     const struct app_room *earlier[BUS_ENVELOPE_ROOMS_MAX];
     unsigned earlier_count = by_id ? 0 : earlier_rooms(delivery, room, envelope, earlier);
     struct app_member *const *members = app_room_members(room);

@@ -20,12 +20,21 @@ static struct reply reply_to(const struct app_member *member, const struct sio_e
     return (struct reply){member->socket, event->ack_id, event->wants_ack};
 }
 
-/* Sends what was composed. A client that can't be answered is closing, which is reported there. */
+/*
+ * Sends what was composed. A client that can't be answered must not wait for ever: it is
+ * disconnected where it isn't already, and comes back.
+ */
 static void send_reply(struct reply reply, enum err composed, struct buf *answer)
 {
-    if (reply.wanted && !composed &&
-        sio_socket_ack(reply.socket, reply.ack_id, buf_str(answer), NULL, 0)) {
-        log_debug("acknowledgement not sent", LOG_STR("socket", sio_socket_id(reply.socket)));
+    if (reply.wanted) {
+        enum err err = composed
+                           ? composed
+                           : sio_socket_ack(reply.socket, reply.ack_id, buf_str(answer), NULL, 0);
+        if (err) {
+            log_debug("acknowledgement not sent", LOG_STR("socket", sio_socket_id(reply.socket)),
+                      LOG_ERR(err));
+            eio_session_close(sio_socket_session(reply.socket), EIO_CLOSE_SERVER);
+        }
     }
     buf_fini(answer);
 }
@@ -75,6 +84,7 @@ static enum err append_text(struct str value, bool number_too, struct buf *out)
 /* INVALID for arguments of another shape, LIMIT for something too long to be any room's name. */
 static enum err read_asked(const struct sio_event *event, struct asked *asked)
 {
+    *asked = (struct asked){0};
     buf_init(&asked->text, ASKED_MAX);
     struct jtext_walk walk;
     struct str object;
@@ -122,37 +132,54 @@ static const char *read_room(const struct sio_event *event, struct asked *asked,
 }
 
 /* NULL, or why this member may not enter. */
-static const char *forbid(struct app_member *member, const struct room_name *room)
+static const char *forbid(struct app_member *member, const struct room_name *name)
 {
-    const struct app_room *existing = app_rooms_find(&member->app->rooms, room_name_str(room));
-    const struct app_membership *in = existing ? app_member_in(member, existing) : NULL;
-    size_t pending = app_joins_pending(member);
-    if (room->kind == ROOM_USER && !app_member_owns(member, room)) {
+    const struct app_room *room = app_rooms_find(&member->app->rooms, room_name_str(name));
+    struct app_joins_pending pending = app_joins_pending(member, room);
+    uint64_t most = member->app->options->max_rooms;
+    if (name->kind == ROOM_USER && !app_member_owns(member, name)) {
         return "Not allowed: this user room is someone else's";
     }
-    bool one_more = !in || !in->visible;
-    if ((one_more && member->visible + pending >= member->app->options->max_rooms) ||
-        pending >= member->app->options->max_rooms) {
+    bool one_more = !room || (!app_member_sees(member, room) && !pending.room);
+    /* Asking for the same room again is fine, but not without end. */
+    if ((one_more && member->visible + pending.rooms >= most) || pending.joins >= 2 * most) {
         return "Too many rooms; unsubscribe from one first";
     }
     return NULL;
 }
 
-/* Its subscription is asked for, if it isn't live; the answer follows with the join's end. */
-static const char *join(struct app_member *member, const struct sio_event *event,
-                        const struct room_name *name)
+/* The answer follows with the join's end. */
+static const char *join_one(struct app_member *member, const struct room_name *name,
+                            struct reply reply, bool visible)
 {
     struct app *app = member->app;
     struct app_join wanted = {
-        .member = member, .ack_id = event->ack_id, .wants_ack = event->wants_ack, .visible = true};
-    if (app_rooms_get(&app->rooms, name, &wanted.room)) {
-        return "Out of memory; try again later";
+        .member = member, .ack_id = reply.ack_id, .wants_ack = reply.wanted, .visible = visible};
+    enum err err = app_rooms_get(&app->rooms, name, &wanted.room);
+    if (!err) {
+        err = app_join_begin(&app->joins, &wanted);
+        if (err) {
+            app_rooms_settle(&app->rooms, wanted.room);
+        }
     }
-    if (app_join_begin(&app->joins, &wanted)) {
-        app_rooms_settle(&app->rooms, wanted.room);
-        return "Out of memory; try again later";
+    return err ? "Out of memory; try again later" : NULL;
+}
+
+/*
+ * The room of an address and, unseen, that of the sub beside it are entered and left together, so
+ * that whoever has them gets what is addressed to either. The unseen one is first: what follows its
+ * join is in app_answer_join.
+ */
+static const char *join(struct app_member *member, const struct sio_event *event,
+                        const struct room_name *name)
+{
+    struct reply reply = reply_to(member, event);
+    struct room_name sub;
+    if (!app_member_is_address(member, name)) {
+        return join_one(member, name, reply, true);
     }
-    return NULL;
+    enum err err = room_name_make(ROOM_USER, app_member_sub(member), &sub);
+    return err ? "Invalid id" : join_one(member, &sub, reply, false);
 }
 
 static void handle_subscribe(struct app_member *member, const struct sio_event *event)
@@ -169,21 +196,97 @@ static void handle_subscribe(struct app_member *member, const struct sio_event *
     buf_fini(&asked.text);
 }
 
+static void refuse_join(const struct app_join *join, struct str room, const char *why)
+{
+    join->member->app->stats.refused++;
+    refuse((struct reply){join->member->socket, join->ack_id, join->wants_ack}, room, why);
+}
+
+/* The member is in the unseen room of its sub, or will not be. */
+static void go_on_with_address(const struct app_join *join, const char *why)
+{
+    struct app_member *member = join->member;
+    struct reply reply = {member->socket, join->ack_id, join->wants_ack};
+    struct room_name name;
+    if (room_name_make(ROOM_USER, app_member_address(member), &name)) {
+        return; /* an address is the id of a room since the token was read */
+    }
+    why = why ? why : join_one(member, &name, reply, true);
+    if (why) {
+        refuse_join(join, room_name_str(&name), why);
+    }
+}
+
 void app_answer_join(const struct app_join *join, enum app_join_result result)
 {
     static const char *const refusals[] = {
+        [APP_JOIN_DONE] = NULL,
         [APP_JOIN_TIMEOUT] = "Temporarily unavailable; try again later",
         [APP_JOIN_CANCELLED] = "Unsubscribed meanwhile",
         [APP_JOIN_FAILED] = "Out of memory; try again later",
     };
-    struct reply reply = {join->member->socket, join->ack_id, join->wants_ack};
-    struct app_stats *stats = &join->member->app->stats;
-    if (result == APP_JOIN_DONE) {
-        stats->subscribed++;
-        answer_outcome(reply, true, app_room_name(join->room), "Subscribed to ");
+    if (!join->visible) {
+        go_on_with_address(join, refusals[result]);
+    } else if (refusals[result]) {
+        refuse_join(join, app_room_name(join->room), refusals[result]);
     } else {
-        stats->refused++;
-        refuse(reply, app_room_name(join->room), refusals[result]);
+        join->member->app->stats.subscribed++;
+        answer_outcome((struct reply){join->member->socket, join->ack_id, join->wants_ack}, true,
+                       app_room_name(join->room), "Subscribed to ");
+    }
+}
+
+/* NULL where there is none, or nobody in it. */
+static struct app_room *find_room(struct app_member *member, const struct room_name *name)
+{
+    struct app_room *room = app_rooms_find(&member->app->rooms, room_name_str(name));
+    return room && !room->is_idle ? room : NULL;
+}
+
+static void leave_one(struct app_member *member, const struct room_name *name)
+{
+    struct app_room *room = find_room(member, name);
+    if (room) {
+        app_joins_cancel(&member->app->joins, member, room);
+    }
+    room = find_room(member, name); /* the cancelled may have been all that was */
+    if (room) {
+        app_member_leave(member, room);
+    }
+}
+
+/* Whether the room of the member's address keeps that of its sub. */
+static bool kept_by_address(struct app_member *member, const struct room_name *name)
+{
+    struct room_name address;
+    if (!app_member_is_sub(member, name) || member->address_len == 0 ||
+        room_name_make(ROOM_USER, app_member_address(member), &address)) {
+        return false;
+    }
+    struct app_room *room = find_room(member, &address);
+    return room && app_member_in(member, room);
+}
+
+/* See join. A sub's room that the client asked for itself stays when that of the address goes. */
+static void leave(struct app_member *member, const struct room_name *name)
+{
+    struct room_name sub;
+    if (app_member_is_address(member, name)) {
+        leave_one(member, name);
+        struct app_room *room = room_name_make(ROOM_USER, app_member_sub(member), &sub)
+                                    ? NULL
+                                    : find_room(member, &sub);
+        if (room && !app_member_sees(member, room)) {
+            leave_one(member, &sub);
+        }
+    } else if (kept_by_address(member, name)) {
+        struct app_room *room = find_room(member, name);
+        if (room) {
+            app_joins_cancel(&member->app->joins, member, room);
+            app_member_hide(member, room);
+        }
+    } else {
+        leave_one(member, name);
     }
 }
 
@@ -195,11 +298,7 @@ static void handle_unsubscribe(struct app_member *member, const struct sio_event
     if (why) {
         refuse(reply_to(member, event), asked.kind.len > 0 ? buf_str(&asked.text) : STR(""), why);
     } else {
-        struct app_room *room = app_rooms_find(&member->app->rooms, room_name_str(&name));
-        if (room && !room->is_idle) {
-            app_joins_cancel(&member->app->joins, member, room);
-            app_member_leave(member, room);
-        }
+        leave(member, &name);
         answer_outcome(reply_to(member, event), true, room_name_str(&name), "Unsubscribed from ");
     }
     buf_fini(&asked.text);
@@ -208,7 +307,7 @@ static void handle_unsubscribe(struct app_member *member, const struct sio_event
 static void handle_get_rooms(struct app_member *member, const struct sio_event *event)
 {
     struct buf answer;
-    buf_init(&answer, ANSWER_MAX);
+    buf_init(&answer, 0); /* MAX_ROOMS bounds it */
     enum err err = buf_append_char(&answer, '[');
     for (unsigned i = 0; i < member->count && !err; i++) {
         if (member->memberships[i].visible) {

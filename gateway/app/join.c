@@ -70,6 +70,8 @@ enum err app_join_begin(struct app_joins *joins, const struct app_join *wanted)
     }
     *join = *wanted;
     join->started_ms = loop_now(joins->loop);
+    join->counts = join->visible && !app_member_sees(join->member, join->room) &&
+                   !app_joins_pending(join->member, join->room).room;
     list_init(&join->of_room);
     list_init(&join->of_member);
     list_init(&join->by_time);
@@ -113,11 +115,15 @@ void app_joins_forget(struct app_joins *joins, struct app_member *member)
     }
 }
 
-size_t app_joins_pending(const struct app_member *member)
+struct app_joins_pending app_joins_pending(const struct app_member *member,
+                                           const struct app_room *room)
 {
-    size_t count = 0;
+    struct app_joins_pending pending = {0};
     LIST_FOR_EACH (node, next, &member->joins) {
-        count++;
+        const struct app_join *join = list_entry(node, struct app_join, of_member);
+        pending.joins++;
+        pending.rooms += join->counts;
+        pending.room |= join->visible && join->room == room;
     }
-    return count;
+    return pending;
 }

@@ -30,6 +30,7 @@ struct app_join {
     bool wants_ack;
     bool automatic; /* part of connecting: waits however long, `connected` follows the last */
     bool visible;   /* to be shown by getRooms */
+    bool counts;    /* one room more than the member has, or waits for already */
 };
 
 struct app_joins {
@@ -56,7 +57,13 @@ void app_joins_room_live(struct app_joins *joins, struct app_room *room);
 void app_joins_cancel(struct app_joins *joins, struct app_member *member, struct app_room *room);
 /* The member goes: its joins end without a word. */
 void app_joins_forget(struct app_joins *joins, struct app_member *member);
-/* How many joins the member waits for. */
-size_t app_joins_pending(const struct app_member *member);
+/* What the member waits for. */
+struct app_joins_pending {
+    size_t joins;
+    size_t rooms; /* that it will see when they have ended well, and does not see yet */
+    bool room;    /* among them the one that was asked about */
+};
+struct app_joins_pending app_joins_pending(const struct app_member *member,
+                                           const struct app_room *room);
 
 #endif

@@ -48,11 +48,20 @@ struct str app_member_address(const struct app_member *member)
     return str_range(member->user + member->sub_len, member->address_len);
 }
 
+bool app_member_is_address(const struct app_member *member, const struct room_name *room)
+{
+    return room->kind == ROOM_USER && member->address_len > 0 &&
+           str_eq(room_name_id(room), app_member_address(member));
+}
+
+bool app_member_is_sub(const struct app_member *member, const struct room_name *room)
+{
+    return room->kind == ROOM_USER && str_eq(room_name_id(room), app_member_sub(member));
+}
+
 bool app_member_owns(const struct app_member *member, const struct room_name *room)
 {
-    struct str id = room_name_id(room);
-    return str_eq(id, app_member_sub(member)) ||
-           (member->address_len > 0 && str_eq(id, app_member_address(member)));
+    return app_member_is_sub(member, room) || app_member_is_address(member, room);
 }
 
 struct app_membership *app_member_in(struct app_member *member, const struct app_room *room)
@@ -108,16 +117,36 @@ enum err app_member_enter(struct app_member *member, struct app_room *room, bool
     return OK;
 }
 
+bool app_member_sees(struct app_member *member, const struct app_room *room)
+{
+    const struct app_membership *membership = app_member_in(member, room);
+    return membership && membership->visible;
+}
+
+static void hide(struct app_member *member, struct app_membership *membership)
+{
+    if (membership->visible) {
+        membership->visible = false;
+        member->visible--;
+        app_room_hide(&member->app->rooms, membership->room);
+    }
+}
+
+void app_member_hide(struct app_member *member, struct app_room *room)
+{
+    struct app_membership *membership = app_member_in(member, room);
+    if (membership) {
+        hide(member, membership);
+    }
+}
+
 void app_member_leave(struct app_member *member, struct app_room *room)
 {
     struct app_membership *membership = app_member_in(member, room);
     if (!membership) {
         return;
     }
-    if (membership->visible) {
-        member->visible--;
-        app_room_hide(&member->app->rooms, room);
-    }
+    hide(member, membership);
     uint32_t index = membership->index;
     struct app_member *moved = app_room_remove(room, index);
     if (moved) {

@@ -50,12 +50,20 @@ struct str app_member_sub(const struct app_member *member);
 struct str app_member_address(const struct app_member *member);
 /* Whether a `user:` room is this member's own. */
 bool app_member_owns(const struct app_member *member, const struct room_name *room);
+/* Whether it is the room of its address: the one that goes together with that of its sub. */
+bool app_member_is_address(const struct app_member *member, const struct room_name *room);
+/* Whether it is the room of its sub. */
+bool app_member_is_sub(const struct app_member *member, const struct room_name *room);
 
 /* NULL where the member is not in the room. */
 struct app_membership *app_member_in(struct app_member *member, const struct app_room *room);
+/* Whether getRooms shows the room. */
+bool app_member_sees(struct app_member *member, const struct app_room *room);
 /* Idempotent; a visible entry makes a hidden one visible. NOMEM. */
 MUST_CHECK enum err app_member_enter(struct app_member *member, struct app_room *room,
                                      bool visible);
+/* Stays in, without seeing it. Idempotent; nothing where it is not in. */
+void app_member_hide(struct app_member *member, struct app_room *room);
 /* Idempotent. The room may be idle afterwards. */
 void app_member_leave(struct app_member *member, struct app_room *room);
 

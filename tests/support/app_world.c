@@ -1,0 +1,246 @@
+#include "app_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <jwt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/request.h"
+#include "util/clock.h"
+
+static const char secret[] = "a secret of at least thirty-two bytes";
+
+/* --- In place of engineio/session.c --- */
+
+void eio_session_attach(struct eio_session *session, void *user)
+{
+    session->user = user;
+}
+
+void *eio_session_user(const struct eio_session *session)
+{
+    return session->user;
+}
+
+enum err eio_session_send(struct eio_session *session, struct rcbuf *packet)
+{
+    bool binary;
+    if (session->closed || session->stuck) {
+        return ERR_CLOSED;
+    }
+    /* As in life, a client that can't be given a packet is lost. */
+    enum err err = buf_append(&session->sent, eio_encoded_payload(packet, &binary));
+    err = err ? err : buf_append_char(&session->sent, '\n');
+    if (err) {
+        eio_session_close(session, EIO_CLOSE_TRANSPORT);
+    }
+    return err;
+}
+
+void eio_session_close(struct eio_session *session, enum eio_close_reason reason)
+{
+    if (!session->closed) {
+        session->closed = true;
+        session->reason = reason;
+    }
+}
+
+const char *eio_session_peer(const struct eio_session *session)
+{
+    (void)session;
+    return "peer";
+}
+
+const char *eio_close_reason_name(enum eio_close_reason reason)
+{
+    (void)reason;
+    return "reason";
+}
+
+/* --- The world --- */
+
+void app_world_init(struct app_world *world)
+{
+    *world = (struct app_world){0};
+    redis_server_start(&world->redis, NULL, false);
+    world->redis_options = redis_peer_options(&world->redis);
+    world->options = (struct app_options){
+        .auth = {.secret = secret},
+        .subscribe_timeout_ms = 100,
+        .linger_ms = 100,
+        .max_rooms = 5,
+        .bus = {{STR("guesslyfe:"), 1}, &world->redis_options, 100},
+    };
+    world->sio_options = (struct sio_server_options){.connect_timeout_ms = 60000,
+                                                     .attachment_timeout_ms = 60000,
+                                                     .max_attachments = 10,
+                                                     .max_payload = 1000000,
+                                                     .max_depth = 32};
+}
+
+void app_world_open(struct app_world *world)
+{
+    redis_peer_open(&world->peer, &world->redis_options);
+    world->app = app_new(world->peer.loop, &world->options);
+    assert_non_null(world->app);
+    world->namespace = app_namespace(world->app);
+    world->sockets = sio_server_new(world->peer.loop, &world->sio_options, &world->namespace, 1);
+    assert_non_null(world->sockets);
+    PUMP_UNTIL(world->peer.loop,
+               world->peer.ups == 1 && bus_subscriber_connected(world->app->subscriber));
+}
+
+void app_world_close(struct app_world *world)
+{
+    sio_server_free(world->sockets);
+    app_free(world->app);
+    redis_peer_close(&world->peer);
+    redis_server_stop(&world->redis);
+}
+
+char *app_world_token(const char *claims)
+{
+    jwt_t *jwt;
+    assert_int_equal(jwt_new(&jwt), 0);
+    assert_int_equal(jwt_add_grants_json(jwt, claims), 0);
+    assert_int_equal(
+        jwt_set_alg(jwt, JWT_ALG_HS256, (const unsigned char *)secret, (int)strlen(secret)), 0);
+    char *token = jwt_encode_str(jwt);
+    jwt_free(jwt);
+    assert_non_null(token);
+    return token;
+}
+
+unsigned app_world_publish(struct app_world *world, const char *room, const char *header,
+                           struct str payload)
+{
+    struct buf channel, message;
+    buf_init(&channel, 0);
+    buf_init(&message, 0);
+    assert_int_equal(buf_printf(&channel, "guesslyfe:{0}:room:%s", room), OK);
+    assert_int_equal(buf_printf(&message, "%s\n", header), OK);
+    assert_int_equal(buf_append(&message, payload), OK);
+    struct str args[] = {STR("PUBLISH"), buf_str(&channel), buf_str(&message)};
+    assert_int_equal(redis_peer_send(&world->peer, args, ARRAY_LEN(args)), OK);
+    PUMP_UNTIL(world->peer.loop, redis_link_pending(world->peer.link) == 0);
+    buf_fini(&channel);
+    buf_fini(&message);
+    return (unsigned)atoi(world->peer.reply);
+}
+
+/* A message to a room of its own comes behind all that Redis was asked and has sent before. */
+void app_world_settle(struct app_world *world)
+{
+    struct eio_session witness;
+    assert_true(person_open(world, &witness));
+    person_connects(&witness, "witness", NULL);
+    person_hears_begin(&witness, "40{");
+    person_hears_begin(&witness, "42[\"connected\"");
+    while (app_world_publish(world, "user:witness", "0 0 notification user:witness", STR("{}")) ==
+           0) {
+    }
+    person_hears(&witness, "42[\"notification\",{}]");
+    person_leaves(&witness);
+}
+
+unsigned app_world_members(struct app_world *world, const char *room)
+{
+    const struct app_room *found = app_rooms_find(&world->app->rooms, str_from(room));
+    return found && !found->is_idle ? found->count : 0;
+}
+
+/* --- Persons --- */
+
+bool person_open(struct app_world *world, struct eio_session *person)
+{
+    struct http_request request = {0};
+    *person = (struct eio_session){.world = world};
+    buf_init(&person->sent, 0);
+    buf_init(&person->line, 0);
+    person->open = !sio_server_session_ops()->on_open(world->sockets, person, &request);
+    return person->open;
+}
+
+void person_says(struct eio_session *person, const char *text)
+{
+    if (person->open && !person->closed) {
+        sio_server_session_ops()->on_message(person, false, str_from(text));
+    }
+}
+
+void person_connects(struct eio_session *person, const char *sub, const char *address)
+{
+    char claims[512], text[1024];
+    if (address) {
+        snprintf(claims, sizeof claims, "{\"sub\":\"%s\",\"address\":\"%s\"}", sub, address);
+    } else {
+        snprintf(claims, sizeof claims, "{\"sub\":\"%s\"}", sub);
+    }
+    char *token = app_world_token(claims);
+    snprintf(text, sizeof text, "0{\"token\":\"%s\"}", token);
+    free(token);
+    person_says(person, text);
+}
+
+void person_joins(struct app_world *world, struct eio_session *person, const char *sub,
+                  const char *address)
+{
+    assert_true(person_open(world, person));
+    person_connects(person, sub, address);
+    person_hears_begin(person, "40{\"sid\":");
+    person_hears_begin(person, "42[\"connected\",");
+}
+
+void person_leaves(struct eio_session *person)
+{
+    if (person->open) {
+        person->open = false;
+        sio_server_session_ops()->on_close(person,
+                                           person->closed ? person->reason : EIO_CLOSE_TRANSPORT);
+    }
+    buf_fini(&person->sent);
+    buf_fini(&person->line);
+}
+
+static const char *next_packet(struct eio_session *person, const char *expected)
+{
+    uint64_t until = clock_monotonic_us() + 10000000;
+    while (person->sent.len == 0) {
+        if (clock_monotonic_us() > until) {
+            fail_msg("not heard: %s", expected);
+        }
+        assert_int_equal(loop_turn(person->world->peer.loop, 5), OK);
+    }
+    size_t len = str_find(buf_str(&person->sent), '\n');
+    buf_clear(&person->line);
+    assert_int_equal(buf_append(&person->line, str_range(person->sent.data, len)), OK);
+    buf_consume(&person->sent, len + 1);
+    return buf_cstr(&person->line);
+}
+
+void person_hears(struct eio_session *person, const char *packet)
+{
+    assert_string_equal(next_packet(person, packet), packet);
+}
+
+void person_hears_begin(struct eio_session *person, const char *beginning)
+{
+    const char *packet = next_packet(person, beginning);
+    if (strncmp(packet, beginning, strlen(beginning)) != 0) {
+        assert_string_equal(packet, beginning);
+    }
+}
+
+void person_hears_nothing(struct eio_session *person)
+{
+    app_world_settle(person->world);
+    if (person->sent.len > 0) {
+        assert_string_equal(buf_cstr(&person->sent), "");
+    }
+}

@@ -1,0 +1,72 @@
+/*
+ * The room `app` with a real Redis and real Socket.IO, over sessions that are the test's own: link
+ * it in place of Engine.IO's sessions. A person is one client; what reaches it is read packet by
+ * packet.
+ */
+#ifndef SUPPORT_APP_WORLD_H
+#define SUPPORT_APP_WORLD_H
+
+#include <stdbool.h>
+
+#include "app/app.h"
+#include "redis_peer.h"
+#include "socketio/server.h"
+#include "util/buf.h"
+
+struct app_world {
+    struct redis_server redis;
+    struct redis_peer peer; /* publishes; its loop is everybody's */
+    struct redis_link_options redis_options;
+    struct app_options options; /* may be changed between init and open */
+    struct app *app;
+    struct sio_server_options sio_options;
+    struct sio_namespace namespace;
+    struct sio_server *sockets;
+};
+
+/* Starts Redis; two rooms a client, 100 ms of patience and lingering by default: change, then open.
+ */
+void app_world_init(struct app_world *world);
+void app_world_open(struct app_world *world);
+void app_world_close(struct app_world *world);
+
+struct eio_session {
+    struct app_world *world;
+    void *user;
+    struct buf sent; /* what was not read yet: packets, a line each */
+    struct buf line; /* the one read last, terminated */
+    bool open;       /* between person_open and person_leave */
+    bool closed;     /* eio_session_close was called */
+    enum eio_close_reason reason;
+    bool stuck; /* eio_session_send fails with CLOSED */
+};
+
+/* A session, without CONNECT. False: no memory. */
+bool person_open(struct app_world *world, struct eio_session *person);
+/* A message packet from the client, as it is behind the "4". */
+void person_says(struct eio_session *person, const char *text);
+/* CONNECT with a good token of these claims (NULL address: none). */
+void person_connects(struct eio_session *person, const char *sub, const char *address);
+/* All of it, awaiting the `connected` event; what came before is forgotten. */
+void person_joins(struct app_world *world, struct eio_session *person, const char *sub,
+                  const char *address);
+/* The session ends. Idempotent. */
+void person_leaves(struct eio_session *person);
+
+/* Awaits the next packet and compares it as a whole, or its beginning. */
+void person_hears(struct eio_session *person, const char *packet);
+void person_hears_begin(struct eio_session *person, const char *beginning);
+/* Nothing is waiting that was not read, after everything on its way has arrived. */
+void person_hears_nothing(struct eio_session *person);
+
+/* A token signed with the world's secret; the caller's. */
+char *app_world_token(const char *claims);
+/* PUBLISH on the room's channel; awaits Redis' answer: how many receivers. */
+unsigned app_world_publish(struct app_world *world, const char *room, const char *header,
+                           struct str payload);
+/* Some turns, and until Redis has answered what it was asked before. */
+void app_world_settle(struct app_world *world);
+/* How many members the room has; 0 also where there is none. */
+unsigned app_world_members(struct app_world *world, const char *room);
+
+#endif
