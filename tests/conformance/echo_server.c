@@ -80,6 +80,7 @@ enum flag {
     FLAG_MAX_SESSIONS,
     FLAG_ENGINE,
     FLAG_DEBUG,
+    FLAG_HELP,
 };
 
 static const struct option flags[] = {
@@ -94,8 +95,22 @@ static const struct option flags[] = {
     {"max-sessions", required_argument, NULL, FLAG_MAX_SESSIONS},
     {"engine", no_argument, NULL, FLAG_ENGINE},
     {"debug", no_argument, NULL, FLAG_DEBUG},
+    {"help", no_argument, NULL, FLAG_HELP},
     {0},
 };
+
+static void print_help(void)
+{
+    puts("echo_server: echoes Engine.IO messages, or Socket.IO events, for protocol tests.\n\n"
+         "  --host ADDRESS --port PORT   where to listen (127.0.0.1, 3000; 0: any free port)\n"
+         "  --path PATH                  of the endpoint (/socket.io/)\n"
+         "  --engine                     echo at Engine.IO level, without Socket.IO\n"
+         "  --ping-interval MS --ping-timeout MS (300, 200)\n"
+         "  --upgrade-timeout MS --connect-timeout MS (1000, 1000)\n"
+         "  --cors ORIGINS               comma list or * (*)\n"
+         "  --max-sessions N             one more is answered 503 (10000)\n"
+         "  --debug                      log every step");
+}
 
 static uint64_t number(const char *text)
 {
@@ -143,6 +158,9 @@ static void set_flag(struct settings *settings, int flag, const char *value)
     case FLAG_DEBUG:
         log_setup(LOG_LEVEL_DEBUG, LOG_FORMAT_TEXT, NULL, NULL);
         break;
+    case FLAG_HELP:
+        print_help();
+        exit(0);
     default:
         exit(2);
     }
