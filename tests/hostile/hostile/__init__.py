@@ -1,0 +1,1 @@
+"""Strangers who mean harm, clients who must not notice, and the gateway between them."""
