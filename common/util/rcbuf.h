@@ -18,6 +18,10 @@ struct rcbuf {
     char data[];
 };
 
+/* What a reference in a queue may cost beside its bytes, for those who bound a queue: the place
+ * there, and the allocation of a small one that nobody shares. */
+enum { RCBUF_OVERHEAD = 32 };
+
 /* One reference, the caller's; contents undefined. NULL without memory or over 4 GiB. */
 struct rcbuf *rcbuf_new(size_t len);
 struct rcbuf *rcbuf_copy(struct str bytes);

@@ -404,7 +404,7 @@ static void a_closing_session_hears_and_sends_nothing(void **state)
 static void what_waits_is_bounded(void **state)
 {
     (void)state;
-    world.options.queue_bytes = 1000;
+    world.options.queue_bytes = 1100;
     reopen_with_changes();
     client_handshake(&a);
     char text[300] = "";

@@ -14,7 +14,7 @@ struct eio_queue_block {
 
 static size_t cost(const struct rcbuf *packet)
 {
-    return packet->len + sizeof(struct rcbuf *);
+    return packet->len + RCBUF_OVERHEAD;
 }
 
 static void drop_front(struct eio_queue_block *block)

@@ -68,7 +68,7 @@ static void it_is_bounded_in_bytes_with_its_references(void **state)
     (void)state;
     struct eio_queue queue = {0};
     struct rcbuf *packet = rcbuf_new(100);
-    size_t one = 100 + sizeof(void *);
+    size_t one = 100 + RCBUF_OVERHEAD;
     assert_int_equal(eio_queue_push(&queue, packet, one - 1), ERR_LIMIT);
     assert_int_equal(eio_queue_push(&queue, packet, 2 * one), OK);
     assert_int_equal(eio_queue_push(&queue, packet, 2 * one), OK);

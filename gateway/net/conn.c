@@ -169,7 +169,8 @@ enum err net_conn_send(struct net_conn *conn, struct rcbuf *bytes)
     if (bytes->len == 0) {
         return OK;
     }
-    if (conn->queue.bytes + bytes->len > server->options.queue_bytes) {
+    if (conn->queue.bytes + conn->queue.count * RCBUF_OVERHEAD + bytes->len >
+        server->options.queue_bytes) {
         net_conn_close(conn, NET_CLOSED_SLOW);
         return ERR_LIMIT;
     }

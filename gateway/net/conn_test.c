@@ -20,7 +20,7 @@
 #include "net/internal.h"
 #include "util/clock.h"
 
-enum { PATIENCE_MS = 5000, BIG = 4 * 1024 * 1024 };
+enum { PATIENCE_MS = 5000, BIG = 4 * 1024 * 1024, QUEUE_BYTES = 2 * BIG + RCBUF_OVERHEAD };
 
 /* A server with one client, and what happened to its connection. */
 struct world {
@@ -121,7 +121,7 @@ static void open_world(struct world *world, size_t queue_bytes, uint64_t stall_m
 static int begin(void **state)
 {
     struct world *world = malloc(sizeof *world);
-    open_world(world, 2 * BIG, 10000, 0);
+    open_world(world, QUEUE_BYTES, 10000, 0);
     *state = world;
     return 0;
 }
@@ -129,7 +129,7 @@ static int begin(void **state)
 static int begin_narrow(void **state)
 {
     struct world *world = malloc(sizeof *world);
-    open_world(world, 2 * BIG, 200, 4096);
+    open_world(world, QUEUE_BYTES, 200, 4096);
     *state = world;
     return 0;
 }
@@ -281,6 +281,16 @@ static void over_the_bound_the_connection_is_closed_as_slow(void **state)
     assert_int_equal(world->reason, NET_CLOSED_SLOW);
     assert_int_equal(net_server_stats(world->server)->closed[NET_CLOSED_SLOW], 1);
     assert_int_equal(net_server_stats(world->server)->queued_bytes, 0);
+}
+
+static void small_pieces_count_with_what_they_cost(void **state)
+{
+    struct world *world = *state;
+    unsigned sent = 0;
+    while (send_text(world, STR("x")) == OK) {
+        sent++;
+    }
+    assert_in_range(sent, QUEUE_BYTES / (1 + RCBUF_OVERHEAD), QUEUE_BYTES / RCBUF_OVERHEAD);
 }
 
 static void a_peer_that_never_reads_is_closed_as_slow(void **state)
@@ -498,6 +508,7 @@ int main(void)
         IN_WORLD(more_pieces_than_a_call_takes_arrive_in_order),
         IN_WORLD(a_slow_reader_gets_everything_in_the_end),
         IN_WORLD(over_the_bound_the_connection_is_closed_as_slow),
+        IN_WORLD(small_pieces_count_with_what_they_cost),
         IN_NARROW(a_peer_that_never_reads_is_closed_as_slow),
         IN_WORLD(the_end_of_the_peer_is_told_once),
         IN_WORLD(a_reset_is_an_end),

@@ -22,9 +22,10 @@ struct net_server_options {
     bool reuse_port;  /* share the port with other processes */
     unsigned backlog;
     size_t max_connections; /* one more is accepted and closed at once */
-    size_t queue_bytes;     /* bound of one connection's outgoing queue */
-    uint64_t stall_ms;      /* a queue that makes no progress for so long closes its connection */
-    uint64_t slice_us;      /* longest stretch of one flushing pass within a turn */
+    size_t queue_bytes; /* bound of one connection's outgoing queue, RCBUF_OVERHEAD for each piece
+                           included */
+    uint64_t stall_ms;  /* a queue that makes no progress for so long closes its connection */
+    uint64_t slice_us;  /* longest stretch of one flushing pass within a turn */
 };
 
 struct net_server_ops {
