@@ -44,6 +44,8 @@ static void fill_app_options(struct app_options *options, const struct gateway_s
         .subscribe_timeout_ms = settings->subscribe_timeout_ms,
         .linger_ms = settings->room_linger_ms,
         .max_rooms = settings->max_rooms,
+        /* As many as if every client had just left a page. */
+        .max_idle_rooms = settings->max_connections,
         .bus = {.keys = bus_settings_keys(&settings->bus),
                 .redis = &settings->redis,
                 .batch = (unsigned)settings->bus.batch},

@@ -271,7 +271,7 @@ struct app *app_new(struct loop *loop, const struct app_options *options)
         free(app);
         return NULL;
     }
-    app_rooms_init(&app->rooms, loop, app->subscriber, options->linger_ms);
+    app_rooms_init(&app->rooms, loop, app->subscriber, options->linger_ms, options->max_idle_rooms);
     app_joins_init(&app->joins, loop, options->subscribe_timeout_ms, on_join_end);
     app_delivery_init(&app->delivery, &app->rooms, options->bus.keys.partitions);
     return app;

@@ -25,6 +25,7 @@ struct app_options {
     uint64_t subscribe_timeout_ms; /* for Redis to confirm a `subscribe` */
     uint64_t linger_ms;            /* a room stays subscribed after its last member left */
     uint64_t max_rooms;            /* visible rooms of one client */
+    uint64_t max_idle_rooms;       /* rooms whose last member left and that are kept so, in all */
     struct bus_subscriber_options bus;
 };
 

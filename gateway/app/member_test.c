@@ -67,7 +67,7 @@ static int set_up(void **state)
     assert_non_null(stage);
     stage->app.loop = loop_new();
     assert_non_null(stage->app.loop);
-    app_rooms_init(&stage->app.rooms, stage->app.loop, &stage->bus, 1000);
+    app_rooms_init(&stage->app.rooms, stage->app.loop, &stage->bus, 1000, 100);
     for (unsigned i = 0; i < ROOMS; i++) {
         char id[8];
         struct room_name name;

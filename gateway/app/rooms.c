@@ -21,6 +21,7 @@ bool app_room_is_live(const struct app_room *room)
 static void destroy(struct app_rooms *rooms, struct app_room *room)
 {
     list_remove(&room->of.idle);
+    rooms->idle_count--;
     bus_subscriber_drop(rooms->subscriber, &room->channel);
     free(room);
 }
@@ -41,9 +42,10 @@ static void sweep_idle(struct wheel_timer *timer)
 }
 
 void app_rooms_init(struct app_rooms *rooms, struct loop *loop, struct bus_subscriber *subscriber,
-                    uint64_t linger_ms)
+                    uint64_t linger_ms, size_t max_idle)
 {
-    *rooms = (struct app_rooms){.loop = loop, .subscriber = subscriber, .linger_ms = linger_ms};
+    *rooms = (struct app_rooms){
+        .loop = loop, .subscriber = subscriber, .linger_ms = linger_ms, .max_idle = max_idle};
     list_init(&rooms->idle);
     wheel_timer_init(&rooms->sweep, sweep_idle);
 }
@@ -62,9 +64,10 @@ struct app_room *app_rooms_find(const struct app_rooms *rooms, struct str name)
     return channel ? app_room_of_channel(channel) : NULL;
 }
 
-static void wake(struct app_room *room)
+static void wake(struct app_rooms *rooms, struct app_room *room)
 {
     list_remove(&room->of.idle);
+    rooms->idle_count--;
     list_init(&room->of.joins);
     room->is_idle = false;
     room->members.one = NULL;
@@ -96,7 +99,7 @@ enum err app_rooms_get(struct app_rooms *rooms, const struct room_name *name,
         return create(rooms, room_name_str(name), ret_room);
     }
     if (room->is_idle) {
-        wake(room);
+        wake(rooms, room);
     }
     *ret_room = room;
     return OK;
@@ -114,7 +117,10 @@ void app_rooms_settle(struct app_rooms *rooms, struct app_room *room)
     room->is_idle = true;
     room->members.idle_since_ms = loop_now(rooms->loop);
     list_push_back(&rooms->idle, &room->of.idle);
-    if (!wheel_timer_is_set(&rooms->sweep)) {
+    if (++rooms->idle_count > rooms->max_idle) {
+        destroy(rooms, list_entry(rooms->idle.next, struct app_room, of.idle));
+    }
+    if (!list_empty(&rooms->idle) && !wheel_timer_is_set(&rooms->sweep)) {
         loop_timer_set(rooms->loop, &rooms->sweep, rooms->linger_ms);
     }
 }

@@ -44,13 +44,18 @@ struct app_rooms {
     struct bus_subscriber *subscriber;
     uint64_t linger_ms;
     struct list idle; /* oldest first */
+    size_t idle_count, max_idle;
     struct wheel_timer sweep;
     size_t visible; /* rooms that are in somebody's list of rooms */
 };
 
-/* Borrows all three for its lifetime. */
+/*
+ * Borrows loop and subscriber for its lifetime. A room stays for `linger_ms` after its last member;
+ * of more than `max_idle` such rooms the oldest goes at once: a client may enter and leave as many
+ * rooms a second as it can name.
+ */
 void app_rooms_init(struct app_rooms *rooms, struct loop *loop, struct bus_subscriber *subscriber,
-                    uint64_t linger_ms);
+                    uint64_t linger_ms, size_t max_idle);
 /* All members and joins are gone; drops the idle rooms. */
 void app_rooms_fini(struct app_rooms *rooms);
 

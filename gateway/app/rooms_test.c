@@ -14,7 +14,7 @@
 #include "failing_alloc.h"
 #include "util/clock.h"
 
-enum { LINGER_MS = 1000, MANY = 100 };
+enum { LINGER_MS = 1000, MANY = 100, MAX_IDLE = 3 };
 
 /* --- In place of bus/subscriber.c --- */
 
@@ -90,7 +90,7 @@ static int set_up(void **state)
     clock_set_fake(&stage.clock);
     stage.loop = loop_new();
     assert_non_null(stage.loop);
-    app_rooms_init(&stage.rooms, stage.loop, &stage.bus, LINGER_MS);
+    app_rooms_init(&stage.rooms, stage.loop, &stage.bus, LINGER_MS, MAX_IDLE);
     return 0;
 }
 
@@ -196,6 +196,23 @@ static void rooms_linger_in_the_order_of_leaving(void **state)
     assert_int_equal(stage.bus.drops, 2);
 }
 
+static void of_too_many_idle_rooms_the_oldest_goes(void **state)
+{
+    (void)state;
+    const char *names[] = {"market:1", "market:2", "market:3", "market:4"};
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+        app_rooms_settle(&stage.rooms, get(names[i]));
+    }
+    assert_int_equal(stage.bus.drops, 1);
+    assert_null(app_rooms_find(&stage.rooms, STR("market:1")));
+    struct app_room *awake = get("market:2"); /* no longer one of them */
+    app_rooms_settle(&stage.rooms, get("market:1"));
+    assert_int_equal(stage.bus.drops, 1);
+    app_rooms_settle(&stage.rooms, awake);
+    assert_int_equal(stage.bus.drops, 2);
+    assert_null(app_rooms_find(&stage.rooms, STR("market:3")));
+}
+
 static void a_room_that_somebody_waits_for_is_not_idle(void **state)
 {
     (void)state;
@@ -273,6 +290,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(members_from_one_to_many_and_back),
         TEST(rooms_linger_in_the_order_of_leaving),
+        TEST(of_too_many_idle_rooms_the_oldest_goes),
         TEST(a_room_that_somebody_waits_for_is_not_idle),
         TEST(rooms_that_are_seen_are_counted_once),
         TEST(a_bus_without_memory_leaves_no_room),

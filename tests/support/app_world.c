@@ -74,6 +74,7 @@ void app_world_init(struct app_world *world)
         .auth = {.secret = secret},
         .subscribe_timeout_ms = 100,
         .linger_ms = 100,
+        .max_idle_rooms = 1000,
         .max_rooms = 5,
         .bus = {{STR("guesslyfe:"), 1}, &world->redis_options, 100},
     };
