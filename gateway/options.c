@@ -3,10 +3,14 @@
 #include <string.h>
 
 #include "app/auth.h"
-#include "schema/catalogue.h"
+#include "bus/envelope.h"
 #include "util/str.h"
 
-enum { SECRET_BYTES_MIN = 32, SECRET_BYTES_MAX = 4096 };
+enum {
+    SECRET_BYTES_MIN = 32,
+    SECRET_BYTES_MAX = 4096,
+    QUEUE_BYTES_MIN = 2 * BUS_PAYLOAD_MAX, /* one event more than a client may be busy with */
+};
 
 static const char *const algorithms[] = {
     [APP_AUTH_HS256] = "HS256",
@@ -72,10 +76,10 @@ enum err gateway_settings_check(const struct gateway_settings *settings, struct 
     if (settings->redis.tls_key && !settings->redis.tls_cert) {
         return refuse(complaint, STR("REDIS_TLS_KEY is set without REDIS_TLS_CERT; expected both"));
     }
-    if (settings->client_queue_bytes < CATALOGUE_DATA_MAX) {
+    if (settings->client_queue_bytes < QUEUE_BYTES_MIN) {
         return refuse(complaint,
-                      STR("CLIENT_QUEUE_BYTES is smaller than the largest event; expected "
-                          "524288 or more"));
+                      STR("CLIENT_QUEUE_BYTES is smaller than two of the largest events, so that "
+                          "one could disconnect everybody; expected 2097152 or more"));
     }
     return OK;
 }

@@ -84,8 +84,8 @@ static void a_key_needs_its_certificate(void **state)
 static void the_largest_event_fits_into_a_queue(void **state)
 {
     (void)state;
-    check("--client-queue-bytes", "524287", NULL, NULL, "CLIENT_QUEUE_BYTES is smaller");
-    check("--client-queue-bytes", "524288", NULL, NULL, "");
+    check("--client-queue-bytes", "2097151", NULL, NULL, "CLIENT_QUEUE_BYTES is smaller");
+    check("--client-queue-bytes", "2097152", NULL, NULL, "");
 }
 
 int main(void)
