@@ -29,7 +29,7 @@ SETTINGS = {
     "IDLE_TIMEOUT": "8000",
     "CLIENT_STALL": "2000",
     "CLIENT_QUEUE_BYTES": "2097152",
-    "ROOM_LINGER": "500",
+    "ROOM_LINGER": "3000",
     "ASAN_OPTIONS": "quarantine_size_mb=8:allocator_release_to_os_interval_ms=200",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
 }
@@ -84,14 +84,15 @@ class World:
         self.log = Path(self.folder.name) / "gateway.log"
         self.port, self.ops_port, self.redis_port = free_port(), free_port(), free_port()
         self.address = ("127.0.0.1", self.port)
+        self.program = build / "gateway/guesslyfe-gateway"
         self.redis = self.gateway = None
         try:
-            self.start(build)
+            self.start()
         except BaseException:
             self.end()
             raise
 
-    def start(self, build: Path) -> None:
+    def start(self) -> None:
         self.redis = subprocess.Popen(
             ["redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "",
              "--appendonly", "no", "--client-output-buffer-limit", "pubsub 256mb 0 0", "--dir", self.folder.name], stdout=subprocess.DEVNULL)
@@ -101,10 +102,16 @@ class World:
             "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(self.redis_port)}
         with self.log.open("wb") as log:
             self.gateway = subprocess.Popen(
-                [build / "gateway/guesslyfe-gateway"], stderr=log, env=environment)
+                [self.program], stderr=log, env=environment)
         until(lambda: self.gateway.poll() is not None or answers(self.ops_port), START_SECONDS,
               "the gateway answers")
         until(lambda: self.health()["redis"] == "up", START_SECONDS, "the gateway has Redis")
+
+    def takes(self, **settings: str) -> bool:
+        """Whether a gateway would start with these settings."""
+        done = subprocess.run([self.program, "--check-config"], capture_output=True, timeout=20,
+                              env=os.environ | SETTINGS | settings)
+        return done.returncode == 0
 
     def health(self) -> dict:
         return fetch(("127.0.0.1", self.ops_port), "GET", "/healthz", Connection="close").json()
