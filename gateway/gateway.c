@@ -15,6 +15,7 @@ enum {
     CONNECTIONS_PER_CLIENT = 2, /* a polling client holds a GET and a POST */
     CONNECTIONS_SPARE = 256,    /* for those that are only to be told 503 */
     ATTACHMENT_TIMEOUT_MS = 30000,
+    SPARE_AFTER_MS = 2000, /* several round trips of a slow phone */
     CLIENT_JSON_DEPTH = 32,
 };
 
@@ -80,6 +81,7 @@ static void fill_options(struct gateway *gateway, const struct gateway_settings 
     fill_http_options(&gateway->http_options, settings);
     gateway->sio_options = (struct sio_server_options){
         .connect_timeout_ms = settings->connect_timeout_ms,
+        .spare_after_ms = SPARE_AFTER_MS,
         .attachment_timeout_ms = ATTACHMENT_TIMEOUT_MS,
         .max_attachments = settings->max_attachments,
         .max_payload = settings->max_payload,

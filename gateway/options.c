@@ -76,10 +76,5 @@ enum err gateway_settings_check(const struct gateway_settings *settings, struct 
     if (settings->redis.tls_key && !settings->redis.tls_cert) {
         return refuse(complaint, STR("REDIS_TLS_KEY is set without REDIS_TLS_CERT; expected both"));
     }
-    if (settings->client_queue_bytes < QUEUE_BYTES_MIN) {
-        return refuse(complaint,
-                      STR("CLIENT_QUEUE_BYTES is smaller than two of the largest events, so that "
-                          "one could disconnect everybody; expected 2097152 or more"));
-    }
     return OK;
 }

@@ -25,10 +25,9 @@ static enum err check(const char *flag, const char *value, const char *flag2, co
     buf_init(&text, 0);
     enum err err =
         config_load(gateway_option_table(), argc, argv, &settings, &rest, &strings, &text);
-    assert_int_equal(err, OK);
-    err = gateway_settings_check(&settings, &text);
+    err = err ? err : gateway_settings_check(&settings, &text);
     const char *said = buf_cstr(&text);
-    assert_int_equal(strncmp(said ? said : "", complaint, strlen(complaint)), 0);
+    assert_non_null(strstr(said ? said : "", complaint));
     assert_int_equal(err == OK, *complaint == '\0');
     buf_fini(&text);
     free(strings);
@@ -84,7 +83,7 @@ static void a_key_needs_its_certificate(void **state)
 static void the_largest_event_fits_into_a_queue(void **state)
 {
     (void)state;
-    check("--client-queue-bytes", "2097151", NULL, NULL, "CLIENT_QUEUE_BYTES is smaller");
+    check("--client-queue-bytes", "2097151", NULL, NULL, "expected a number from 2097152 to");
     check("--client-queue-bytes", "2097152", NULL, NULL, "");
 }
 

@@ -121,6 +121,20 @@ static void begin_polling(struct eio_session *session, struct http_exchange *exc
     eio_polling_poll(session, exchange);
 }
 
+/* Whether there is a place for one more; one that nobody has connected on may be taken back for it.
+ */
+static bool make_place(struct eio_server *server)
+{
+    if (server->stats.sessions < server->options->max_sessions) {
+        return true;
+    }
+    struct eio_session *spare = server->ops->spare ? server->ops->spare(server->owner) : NULL;
+    if (spare) {
+        eio_session_end(spare, EIO_CLOSE_DISPLACED);
+    }
+    return spare != NULL;
+}
+
 static void on_handshake(struct eio_server *server, struct http_exchange *exchange,
                          const struct http_request *request, const struct eio_query *query)
 {
@@ -137,9 +151,8 @@ static void on_handshake(struct eio_server *server, struct http_exchange *exchan
         return;
     }
     struct eio_session *session = NULL;
-    enum err err = server->stats.sessions >= server->options->max_sessions
-                       ? ERR_LIMIT
-                       : open_session(server, exchange, request, query, &session);
+    enum err err =
+        make_place(server) ? open_session(server, exchange, request, query, &session) : ERR_LIMIT;
     if (err == ERR_DENIED) {
         refuse(server, exchange, query, EIO_ERROR_FORBIDDEN);
     } else if (err) {

@@ -38,6 +38,7 @@ const char *eio_close_reason_name(enum eio_close_reason reason)
         [EIO_CLOSE_SERVER] = "server",           [EIO_CLOSE_CLIENT] = "client",
         [EIO_CLOSE_TRANSPORT] = "transport",     [EIO_CLOSE_PING_TIMEOUT] = "ping timeout",
         [EIO_CLOSE_PROTOCOL] = "protocol error", [EIO_CLOSE_SLOW] = "too slow",
+        [EIO_CLOSE_DISPLACED] = "displaced",
     };
     return reason < EIO_CLOSE_REASONS ? names[reason] : "unknown";
 }

@@ -25,8 +25,9 @@ enum eio_close_reason {
     EIO_CLOSE_CLIENT,    /* close packet */
     EIO_CLOSE_TRANSPORT, /* the connection ended, or a poll was given up */
     EIO_CLOSE_PING_TIMEOUT,
-    EIO_CLOSE_PROTOCOL, /* the client broke the protocol */
-    EIO_CLOSE_SLOW,     /* too much was due to it */
+    EIO_CLOSE_PROTOCOL,  /* the client broke the protocol */
+    EIO_CLOSE_SLOW,      /* too much was due to it */
+    EIO_CLOSE_DISPLACED, /* its place was needed, and nobody had connected on it */
     EIO_CLOSE_REASONS,
 };
 const char *eio_close_reason_name(enum eio_close_reason reason);
@@ -44,6 +45,12 @@ struct eio_session_ops {
     void (*on_message)(struct eio_session *session, bool binary, struct str data);
     /* Last call for this session, never from inside a call of the callee's. */
     void (*on_close)(struct eio_session *session, enum eio_close_reason reason);
+    /*
+     * There are as many sessions as may be, and a newcomer at the door: the session that may be
+     * ended for it at once (on_close follows), or NULL to turn the newcomer away. NULL: always
+     * that.
+     */
+    struct eio_session *(*spare)(void *owner);
 };
 
 /* The object that the layer above hangs on the session. */

@@ -31,6 +31,9 @@ static enum err set_deadline(struct sio_client *client)
         return ERR_NOMEM;
     }
     deadline->client = client;
+    deadline->since_ms = loop_now(client->server->loop);
+    list_init(&deadline->waiting);
+    list_push_back(&client->server->waiting, &deadline->waiting);
     wheel_timer_init(&deadline->timer, on_deadline);
     loop_timer_set(client->server->loop, &deadline->timer,
                    client->server->options->connect_timeout_ms);
@@ -42,6 +45,7 @@ static void drop_deadline(struct sio_client *client)
 {
     if (client->deadline) {
         loop_timer_cancel(client->server->loop, &client->deadline->timer);
+        list_remove(&client->deadline->waiting);
         free(client->deadline);
         client->deadline = NULL;
     }
@@ -297,12 +301,26 @@ static void on_close(struct eio_session *session, enum eio_close_reason reason)
     free(client);
 }
 
+/* Who holds a place longest without a socket; a client that means well needs it for an instant. */
+static struct eio_session *spare(void *owner)
+{
+    struct sio_server *server = owner;
+    if (list_empty(&server->waiting)) {
+        return NULL;
+    }
+    const struct sio_deadline *oldest =
+        list_entry(server->waiting.next, struct sio_deadline, waiting);
+    uint64_t waited_ms = loop_now(server->loop) - oldest->since_ms;
+    return waited_ms < server->options->spare_after_ms ? NULL : oldest->client->session;
+}
+
 const struct eio_session_ops *sio_server_session_ops(void)
 {
     static const struct eio_session_ops ops = {
         .on_open = on_open,
         .on_message = on_message,
         .on_close = on_close,
+        .spare = spare,
     };
     return &ops;
 }

@@ -20,7 +20,8 @@ struct sio_server {
     const struct sio_server_options *options;
     const struct sio_namespace *namespaces;
     size_t namespace_count;
-    struct list ended; /* clients that have sockets to be swept */
+    struct list ended;   /* clients that have sockets to be swept */
+    struct list waiting; /* deadlines, those set first in front */
     struct loop_task sweep;
 };
 
@@ -45,6 +46,8 @@ struct sio_socket {
 struct sio_deadline {
     struct wheel_timer timer;
     struct sio_client *client;
+    struct list waiting; /* node of server->waiting */
+    uint64_t since_ms;
 };
 
 struct sio_client {

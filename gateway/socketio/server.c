@@ -24,6 +24,7 @@ struct sio_server *sio_server_new(struct loop *loop, const struct sio_server_opt
     server->namespaces = namespaces;
     server->namespace_count = count;
     list_init(&server->ended);
+    list_init(&server->waiting);
     loop_task_init(&server->sweep, sweep);
     return server;
 }

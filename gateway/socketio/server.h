@@ -65,7 +65,9 @@ struct sio_namespace {
 };
 
 struct sio_server_options {
-    uint64_t connect_timeout_ms;    /* how long a session may be without a connected socket */
+    uint64_t connect_timeout_ms; /* how long a session may be without a connected socket */
+    /* After so long without a connected socket a session's place may be taken by a newcomer. */
+    uint64_t spare_after_ms;
     uint64_t attachment_timeout_ms; /* from a binary packet's header to its last attachment */
     size_t max_attachments;         /* at most SIO_ATTACHMENTS_MAX */
     size_t max_payload;             /* bytes of a binary packet and its attachments together */

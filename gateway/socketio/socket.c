@@ -155,5 +155,6 @@ void sio_socket_disconnect(struct sio_socket *socket)
 
 enum err sio_socket_send(struct sio_socket *socket, struct rcbuf *packet)
 {
-    return sio_socket_is_open(socket) ? eio_session_send(socket->client->session, packet) : ERR_CLOSED;
+    return sio_socket_is_open(socket) ? eio_session_send(socket->client->session, packet)
+                                      : ERR_CLOSED;
 }

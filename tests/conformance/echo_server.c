@@ -62,6 +62,7 @@ static const struct settings defaults = {
             .max_packets_per_post = 1000,
             .queue_bytes = 8 << 20},
     .sio = {.connect_timeout_ms = 1000,
+            .spare_after_ms = 300,
             .attachment_timeout_ms = 500,
             .max_attachments = SIO_ATTACHMENTS_MAX,
             .max_payload = 1000000,

@@ -6,7 +6,9 @@ import time
 
 import pytest
 from peer.client import PLACEHOLDER, assert_echoes, connect
-from peer.engine import Polling
+from conftest import CALM
+from peer.engine import PATH, Polling
+from peer.http import fetch
 
 # CONNECT
 
@@ -153,6 +155,27 @@ def test_a_session_whose_sockets_have_left_ends(hasty, transport):
     connect(session)
     session.send("1")
     assert session.closed()
+
+
+def open_sid(address) -> str | None:
+    """The sid of a new polling session; None where there is no place."""
+    response = fetch(address, "GET", f"{PATH}&transport=polling")
+    return json.loads(response.text[1:])["sid"] if response.status == 200 else None
+
+
+def test_places_that_nobody_connected_on_go_to_newcomers(start):
+    server = start(*CALM, "--max-sessions", "2")
+    connected = Polling(server)
+    connect(connected)
+    idler = open_sid(server.address)
+    assert open_sid(server.address) is None, "the idler has not had its time yet"
+    end = time.monotonic() + 5
+    while (newcomer := open_sid(server.address)) is None:
+        assert time.monotonic() < end, "the idler was never displaced"
+    for sid, status in ((idler, 400), (newcomer, 200)):
+        post = fetch(server.address, "POST", f"{PATH}&transport=polling&sid={sid}", body="40")
+        assert post.status == status
+    assert_echoes(connected)
 
 
 def test_a_connected_client_may_be_silent(hasty, transport):

@@ -167,7 +167,7 @@ def test_a_client_that_answers_no_ping_is_closed(start_gateway):
 
 
 def test_a_slow_client_is_disconnected_and_harms_nobody(start_gateway, connect, redis, fresh):
-    gateway = start_gateway(CLIENT_QUEUE_BYTES=600_000)
+    gateway = start_gateway(CLIENT_QUEUE_BYTES=2_097_152)
     quick = connect(gateway, transports=["websocket"])
     quick.subscribe("market", fresh.market)
     slow = RawClient(gateway, mint("slow"), sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)])
