@@ -71,6 +71,12 @@ struct asked {
     struct buf text; /* "kind:id" as it was asked for */
 };
 
+/* Empty where no two strings were given. */
+static struct str asked_name(const struct asked *asked)
+{
+    return asked->kind.ptr ? buf_str(&asked->text) : STR("");
+}
+
 /* A string as it is meant; a whole number as it is written, because some callers pass ids so. */
 static enum err append_text(struct str value, bool number_too, struct buf *out)
 {
@@ -191,7 +197,7 @@ static void handle_subscribe(struct app_member *member, const struct sio_event *
     why = why ? why : join(member, event, &room);
     if (why) {
         member->app->stats.refused++;
-        refuse(reply_to(member, event), asked.kind.len > 0 ? buf_str(&asked.text) : STR(""), why);
+        refuse(reply_to(member, event), asked_name(&asked), why);
     }
     buf_fini(&asked.text);
 }
@@ -296,7 +302,7 @@ static void handle_unsubscribe(struct app_member *member, const struct sio_event
     struct room_name name;
     const char *why = read_room(event, &asked, &name);
     if (why) {
-        refuse(reply_to(member, event), asked.kind.len > 0 ? buf_str(&asked.text) : STR(""), why);
+        refuse(reply_to(member, event), asked_name(&asked), why);
     } else {
         leave(member, &name);
         answer_outcome(reply_to(member, event), true, room_name_str(&name), "Unsubscribed from ");

@@ -134,6 +134,8 @@ static void ids_are_judged(void **state)
         REFUSED("global:some", "Invalid id; the only global room is all"));
     ask("[\"subscribe\",{\"room\":\"shop\",\"id\":\"1\"}]",
         REFUSED("shop:1", "Unknown room type; expected market, creator, user or global"));
+    ask("[\"subscribe\",{\"room\":\"\",\"id\":\"1\"}]",
+        REFUSED(":1", "Unknown room type; expected market, creator, user or global"));
     ask("[\"subscribe\",{\"room\":\"user\",\"id\":\"bob\"}]",
         REFUSED("user:bob", "Not allowed: this user room is someone else's"));
 }
