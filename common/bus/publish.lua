@@ -27,22 +27,33 @@ end
 local id = string.format('%.0f', math.max(last + 1, now))
 redis.call('SET', KEYS[1], id)
 
+-- What Redis may refuse comes before what it keeps, so that a refusal leaves nothing behind: reading
+-- finds a key of another type, and publishing a user without the right to the channel.
+local function arguments_of(i)
+  local base = 4 + 3 * (i - first_log)
+  return ARGV[base + 1], tonumber(ARGV[base + 2]), ARGV[base + 3]
+end
+
+local messages = {}
+for i = first_log, #KEYS do
+  local _, length = arguments_of(i)
+  local entry = length > 0 and redis.call('LINDEX', KEYS[i], -1)
+  local previous = entry and string.match(entry, '^%d+') or '0'
+  messages[i] = id .. ' ' .. previous .. ' ' .. event .. ' ' .. rooms .. '\n' .. payload
+end
+
 local receivers = 0
 for i = first_log, #KEYS do
-  local base = 4 + 3 * (i - first_log)
-  local channel, length, age = ARGV[base + 1], tonumber(ARGV[base + 2]), tonumber(ARGV[base + 3])
-  local previous = '0'
+  receivers = receivers + redis.call('PUBLISH', (arguments_of(i)), messages[i])
+end
+
+for i = first_log, #KEYS do
+  local _, length, age = arguments_of(i)
   if length > 0 then
-    local entry = redis.call('LINDEX', KEYS[i], -1)
-    previous = entry and string.match(entry, '^%d+') or '0'
-  end
-  local message = id .. ' ' .. previous .. ' ' .. event .. ' ' .. rooms .. '\n' .. payload
-  if length > 0 then
-    redis.call('RPUSH', KEYS[i], message)
+    redis.call('RPUSH', KEYS[i], messages[i])
     redis.call('LTRIM', KEYS[i], -length, -1)
     redis.call('EXPIRE', KEYS[i], age)
   end
-  receivers = receivers + redis.call('PUBLISH', channel, message)
 end
 
 if remember > 0 then

@@ -449,6 +449,29 @@ static void test_documented_rights_are_enough(void **state)
     redis_peer_close(&gate);
 }
 
+/* The usual slip in an ACL: the keys are granted, the channels forgotten. */
+static void test_a_refusal_leaves_nothing_behind(void **state)
+{
+    struct stage *own = *state;
+    ask(own, "ACL SETUSER mute on >p ~guesslyfe:* resetchannels +@all");
+    struct redis_peer mute;
+    struct redis_link_options options = own->redis;
+    options.user = "mute";
+    options.password = "p";
+    redis_peer_open(&mute, &options);
+    PUMP_UNTIL(mute.loop, mute.ups == 1);
+    struct bus_publisher *publisher = bus_publisher_new(mute.link, &own->options);
+    struct room_name rooms[] = {room("market:1"), room("user:x")};
+    assert_int_equal(bus_publish(publisher, STR("e"), rooms, 2, STR("x"), STR("key"), on_done, own),
+                     OK);
+    PUMP_UNTIL(mute.loop, own->done == 1);
+    assert_int_equal(own->outcomes[0].err, ERR_DENIED);
+    ask(own, "EXISTS guesslyfe:{0}:log:market:1 guesslyfe:{0}:log:user:x guesslyfe:{0}:once:key");
+    assert_string_equal(own->peer.reply, "0");
+    bus_publisher_free(publisher);
+    redis_peer_close(&mute);
+}
+
 /* Told to the caller, or by the callback where it hit the answer. */
 static void publish_or_nothing(void *context)
 {
@@ -495,6 +518,7 @@ int main(void)
         TEST(test_refusals_of_redis),
         TEST(test_freed_with_calls_in_flight),
         TEST(test_documented_rights_are_enough),
+        TEST(test_a_refusal_leaves_nothing_behind),
         TEST(test_each_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
