@@ -50,6 +50,7 @@ struct eio_session {
     uint8_t sid_len;
     bool ping_due;    /* polling: a ping leaves before anything else */
     bool close_asked; /* in OPENING */
+    bool posting;     /* the body of a POST is on its way */
     char text[];      /* sid, then the peer's address with a terminator */
 };
 

@@ -86,10 +86,15 @@ static enum err receive_body(struct eio_session *session, const struct http_requ
     return receive_all(session, request->body);
 }
 
-/* Taken whole and at once: a second POST of the session can't come in between. */
+/* Two POSTs at once are a broken client: nothing would tell whose packets come first. */
 void eio_polling_post(struct eio_session *session, struct http_exchange *exchange,
                       const struct http_request *request)
 {
+    if (session->posting) {
+        eio_respond_error(exchange, EIO_ERROR_REQUEST);
+        eio_session_end(session, EIO_CLOSE_PROTOCOL);
+        return;
+    }
     if (request->body.len > session->server->options->max_payload) {
         http_respond(exchange, 413, STR("text/plain"), NO_STORE, STR("Payload too large"));
         return;

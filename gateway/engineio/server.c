@@ -222,6 +222,37 @@ static void on_request(void *owner, struct http_exchange *exchange,
     }
 }
 
+/* The session that a POST is for; NULL where it will be refused whatever its body is. */
+static struct eio_session *posted_to(const struct eio_server *server,
+                                     const struct http_request *request)
+{
+    struct eio_query query = {0};
+    if (request->method != HTTP_POST || !path_is_ours(server, request->path) ||
+        eio_query_read(request, &query) != EIO_NO_ERROR || query.websocket) {
+        return NULL;
+    }
+    struct eio_session *session = query.sid.len > 0 ? find(server, query.sid) : NULL;
+    return session && session->transport == &eio_polling ? session : NULL;
+}
+
+static bool on_body_begin(void *owner, const struct http_request *request)
+{
+    struct eio_session *session = posted_to(owner, request);
+    if (!session || session->posting) {
+        return false;
+    }
+    session->posting = true;
+    return true;
+}
+
+static void on_body_end(void *owner, const struct http_request *request)
+{
+    struct eio_session *session = posted_to(owner, request);
+    if (session) {
+        session->posting = false;
+    }
+}
+
 struct http_handler eio_server_handler(struct eio_server *server)
 {
     struct str path = server->options->path;
@@ -229,6 +260,8 @@ struct http_handler eio_server_handler(struct eio_server *server)
         .prefix = str_range(path.ptr, path.len - 1),
         .on_request = on_request,
         .owner = server,
+        .on_body_begin = on_body_begin,
+        .on_body_end = on_body_end,
     };
 }
 

@@ -35,11 +35,17 @@ static enum outcome refuse(struct http_conn *http, unsigned status, struct str h
     return STOPPED;
 }
 
-static enum outcome handle(struct http_conn *http, struct http_head *head, struct str body)
+enum after { MAY_STAY, MUST_CLOSE };
+
+static enum outcome handle(struct http_conn *http, struct http_head *head, struct str body,
+                           enum after after)
 {
     loop_timer_cancel(http->server->loop, &http->deadline);
     if (http_exchange_begin(http, head)) {
         return refuse(http, 503, STR(""));
+    }
+    if (after == MUST_CLOSE) {
+        http_exchange_close_after(&http->exchange);
     }
     head->request.body = body;
     http->state = HTTP_ASKED;
@@ -59,11 +65,14 @@ static enum outcome send_continue(struct http_conn *http)
     return WENT_ON;
 }
 
-/* The body is not all here: keeps the head and what there is. */
-static enum outcome begin_body(struct http_conn *http, const struct http_head *head,
-                               struct str bytes)
+/* The body is not all here: keeps the head and what there is, if anybody wants it. */
+static enum outcome begin_body(struct http_conn *http, struct http_head *head, struct str bytes)
 {
+    if (!http_server_body_begin(http->server, &head->request)) {
+        return handle(http, head, STR(""), MUST_CLOSE);
+    }
     if (buf_append(&http->head, bytes)) {
+        http_server_body_end(http->server, &head->request);
         return refuse(http, 503, bytes);
     }
     http->state = HTTP_BODY_IN;
@@ -118,7 +127,17 @@ static enum outcome read_head(struct http_conn *http, struct str *input)
     }
     struct str body = {input->ptr, (size_t)head.content_length};
     *input = str_skip(*input, body.len);
-    return handle(http, &head, body);
+    return handle(http, &head, body, MAY_STAY);
+}
+
+/* In BODY_IN: whole or lost, nobody waits for the body any more. */
+static void end_body(struct http_conn *http)
+{
+    struct http_head head;
+    unsigned status;
+    if (!parse(http, buf_str(&http->head), &head, &status)) {
+        http_server_body_end(http->server, &head.request);
+    }
 }
 
 /* OK: the body is whole. */
@@ -150,6 +169,7 @@ static enum outcome read_body(struct http_conn *http, struct str *input)
     if (err == ERR_AGAIN) {
         return STARVED;
     }
+    end_body(http);
     if (err || parse(http, buf_str(&http->head), &head, &status)) {
         return refuse(http, err ? status_of(err) : status, buf_str(&http->head));
     }
@@ -157,7 +177,7 @@ static enum outcome read_body(struct http_conn *http, struct str *input)
     struct buf head_bytes = http->head, body = http->body;
     buf_init(&http->head, head_bytes.limit);
     buf_init(&http->body, body.limit);
-    enum outcome outcome = handle(http, &head, buf_str(&body));
+    enum outcome outcome = handle(http, &head, buf_str(&body), MAY_STAY);
     buf_fini(&head_bytes);
     buf_fini(&body);
     return outcome;
@@ -289,6 +309,8 @@ static void on_close(struct net_conn *net, enum net_close_reason reason)
     (void)reason;
     if (http->state == HTTP_ASKED && http->exchange.on_abort) {
         http->exchange.on_abort(&http->exchange);
+    } else if (http->state == HTTP_BODY_IN) {
+        end_body(http);
     }
     free_http(http);
 }
@@ -303,6 +325,7 @@ static void on_deadline(struct wheel_timer *timer)
     } else if (http->state == HTTP_HEAD_IN) {
         refuse(http, 408, buf_str(&http->input));
     } else if (http->state == HTTP_BODY_IN) {
+        end_body(http);
         refuse(http, 408, buf_str(&http->head));
     }
 }

@@ -85,6 +85,9 @@ struct http_conn *http_exchange_http(const struct http_exchange *exchange);
 /* Finds the handler, or answers in its place. */
 void http_server_route(struct http_server *server, struct http_exchange *exchange,
                        const struct http_request *request);
+/* Whether the handler wants the body that is still to come; tells it when that has ended. */
+bool http_server_body_begin(struct http_server *server, const struct http_request *request);
+void http_server_body_end(struct http_server *server, const struct http_request *request);
 struct str http_server_date(struct http_server *server);
 
 #endif

@@ -19,21 +19,41 @@ static void answer_preflight(struct http_exchange *exchange, const struct http_r
     buf_fini(&extra);
 }
 
+static const struct http_handler *handler_of(const struct http_server *server, struct str path)
+{
+    for (size_t i = 0; i < server->handler_count; i++) {
+        if (matches(&server->handlers[i], path)) {
+            return &server->handlers[i];
+        }
+    }
+    return NULL;
+}
+
+bool http_server_body_begin(struct http_server *server, const struct http_request *request)
+{
+    const struct http_handler *handler = handler_of(server, request->path);
+    return !handler || !handler->on_body_begin || handler->on_body_begin(handler->owner, request);
+}
+
+void http_server_body_end(struct http_server *server, const struct http_request *request)
+{
+    const struct http_handler *handler = handler_of(server, request->path);
+    if (handler && handler->on_body_end) {
+        handler->on_body_end(handler->owner, request);
+    }
+}
+
 void http_server_route(struct http_server *server, struct http_exchange *exchange,
                        const struct http_request *request)
 {
+    const struct http_handler *handler = handler_of(server, request->path);
     if (request->method == HTTP_OPTIONS && server->cors.origins.ptr) {
         answer_preflight(exchange, request);
-        return;
+    } else if (handler) {
+        handler->on_request(handler->owner, exchange, request);
+    } else {
+        http_respond(exchange, 404, STR("text/plain"), STR(""), http_reason(404));
     }
-    for (size_t i = 0; i < server->handler_count; i++) {
-        const struct http_handler *handler = &server->handlers[i];
-        if (matches(handler, request->path)) {
-            handler->on_request(handler->owner, exchange, request);
-            return;
-        }
-    }
-    http_respond(exchange, 404, STR("text/plain"), STR(""), http_reason(404));
 }
 
 struct str http_server_date(struct http_server *server)
@@ -125,6 +145,7 @@ void http_server_stop(struct http_server *server)
 void http_server_free(struct http_server *server)
 {
     if (server) {
+        server->handler_count = 0; /* their owners may be gone already */
         net_server_free(server->net);
         destroy(server);
     }

@@ -34,6 +34,13 @@ struct http_handler {
     void (*on_request)(void *owner, struct http_exchange *exchange,
                        const struct http_request *request);
     void *owner;
+    /*
+     * The head of a request is here and its body is not: whether to wait for it. If not, on_request
+     * comes at once, without the body, and the connection closes after the answer. NULL: always.
+     */
+    bool (*on_body_begin)(void *owner, const struct http_request *request);
+    /* Follows each on_body_begin that was true: the body is whole (on_request is next) or lost. */
+    void (*on_body_end)(void *owner, const struct http_request *request);
 };
 
 struct http_server_options {

@@ -33,6 +33,7 @@ struct world {
     struct net_conn *given;
     struct buf given_read;
     unsigned given_closes;
+    unsigned bodies, body_ends; /* that /choosy waited for */
 };
 
 static void note(struct world *world, const struct http_request *request)
@@ -110,7 +111,26 @@ static void on_last(void *owner, struct http_exchange *exchange, const struct ht
     http_respond(exchange, 200, STR(""), STR(""), STR("last"));
 }
 
+static bool on_body_begin(void *owner, const struct http_request *request)
+{
+    struct world *world = owner;
+    bool wanted = str_eq(request->query, STR("wanted"));
+    world->bodies += wanted;
+    return wanted;
+}
+
+static void on_body_end(void *owner, const struct http_request *request)
+{
+    struct world *world = owner;
+    assert_true(str_eq(request->query, STR("wanted")));
+    world->body_ends++;
+}
+
 static struct http_handler handlers[] = {
+    {.prefix = {"/choosy", 7},
+     .on_request = on_echo,
+     .on_body_begin = on_body_begin,
+     .on_body_end = on_body_end},
     {.prefix = {"/echo", 5}, .on_request = on_echo},
     {.prefix = {"/shared", 7}, .exact = true, .on_request = on_shared},
     {.prefix = {"/wait", 5}, .on_request = on_wait},
@@ -692,6 +712,58 @@ static void any_failing_allocation_ends_in_an_answer_or_a_close(void **state)
     }
 }
 
+static void a_handler_may_do_without_a_body(void **state)
+{
+    struct world *world = *state;
+    say(world, "POST /choosy HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\n123");
+    AWAIT(world, world->ended);
+    assert_true(has(world, "HTTP/1.1 200 OK"));
+    assert_string_equal(asked(world), "1 /choosy?:;");
+    assert_int_equal(world->bodies + world->body_ends, 0);
+}
+
+static void a_wanted_body_ends_before_its_request_comes(void **state)
+{
+    struct world *world = *state;
+    say(world, "POST /choosy?wanted HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\n1");
+    AWAIT(world, world->bodies == 1);
+    assert_int_equal(world->body_ends, 0);
+    say(world, "234");
+    AWAIT(world, answers(world) == 1);
+    assert_string_equal(asked(world), "1 /choosy?wanted:1234;");
+    assert_int_equal(world->body_ends, 1);
+}
+
+static void a_lost_body_ends_too(void **state)
+{
+    struct world *world = *state;
+    say(world, "POST /choosy?wanted HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\n1");
+    AWAIT(world, world->bodies == 1);
+    assert_int_equal(shutdown(world->client, SHUT_WR), 0);
+    AWAIT(world, world->body_ends == 1);
+    assert_string_equal(asked(world), "");
+}
+
+static void a_late_body_ends_too(void **state)
+{
+    struct world *world = *state;
+    say(world, "POST /choosy?wanted HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\n1");
+    AWAIT(world, has(world, "HTTP/1.1 408"));
+    assert_int_equal(world->bodies, 1);
+    assert_int_equal(world->body_ends, 1);
+}
+
+/* Its owner may be gone by then. */
+static void no_handler_is_told_when_the_server_goes(void **state)
+{
+    struct world *world = *state;
+    say(world, "POST /choosy?wanted HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\n1");
+    AWAIT(world, world->bodies == 1);
+    http_server_free(world->server);
+    world->server = NULL;
+    assert_int_equal(world->body_ends, 0);
+}
+
 #define IN_WORLD(test)      cmocka_unit_test_setup_teardown(test, begin, end)
 #define IN_IMPATIENT(test)  cmocka_unit_test_setup_teardown(test, begin_impatient, end)
 #define IN_ANY_ORIGIN(test) cmocka_unit_test_setup_teardown(test, begin_any_origin, end)
@@ -727,6 +799,11 @@ int main(void)
         IN_IMPATIENT(an_exchange_may_wait_longer_than_that),
         IN_WORLD(opening_survives_any_failing_allocation),
         IN_WORLD(what_waits_or_came_early_survives_failing_allocations),
+        IN_WORLD(a_handler_may_do_without_a_body),
+        IN_WORLD(a_wanted_body_ends_before_its_request_comes),
+        IN_WORLD(a_lost_body_ends_too),
+        IN_IMPATIENT(a_late_body_ends_too),
+        IN_WORLD(no_handler_is_told_when_the_server_goes),
         cmocka_unit_test(any_failing_allocation_ends_in_an_answer_or_a_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -233,6 +233,65 @@ def test_a_second_poll_ends_the_session(engine):
     assert session.poll().status == 400
 
 
+def begin_post(session, length: int) -> Connection:
+    """A POST of which the server has read the head, and not yet any of the body."""
+    connection = Connection(session.address)
+    connection.send(f"POST {session.target} HTTP/1.1\r\nHost: localhost\r\n"
+                    f"Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n".encode())
+    assert connection.take_head()[0] == 100
+    return connection
+
+
+def test_a_second_post_ends_the_session(engine):
+    session = Polling(engine)
+    first = begin_post(session, 6)
+    assert session.post("4hello").json()["code"] == 3
+    first.send(b"4hello")
+    assert first.response().json()["code"] == 1
+    assert session.poll().status == 400
+
+
+def test_a_second_post_ends_the_session_before_its_body_has_come(engine):
+    session = Polling(engine)
+    first = begin_post(session, 6)
+    second = Connection(session.address)
+    second.send(f"POST {session.target} HTTP/1.1\r\nHost: localhost\r\n"
+                "Content-Length: 900000\r\n\r\n".encode())
+    assert second.response().status == 400 and second.at_end()
+    assert session.poll().status == 400
+    first.close()
+
+
+def test_a_post_that_failed_makes_room_for_another(engine):
+    session = Polling(engine)
+    first = Connection(session.address)
+    first.send(f"POST {session.target} HTTP/1.1\r\nHost: localhost\r\n"
+               "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n".encode())
+    assert first.take_head()[0] == 100
+    first.send(b"no chunk\r\n")
+    assert first.response().status == 400
+    assert session.post("4hello").status == 200
+    assert session.poll().packets == ["4hello"]
+
+
+def test_one_post_after_another_in_pieces(engine):
+    session = Polling(engine)
+    for number in range(3):
+        connection = begin_post(session, 2)
+        connection.send(b"4")
+        connection.send(str(number).encode())
+        assert connection.response().text == "ok"
+        assert session.poll().packets == [f"4{number}"]
+
+
+def test_a_body_that_nobody_wants_is_not_waited_for(engine):
+    for target in (f"{PATH}&transport=polling&sid=unknown", f"{PATH}&transport=polling"):
+        connection = Connection(engine.address)
+        connection.send(f"POST {target} HTTP/1.1\r\nHost: localhost\r\n"
+                        "Content-Length: 900000\r\n\r\n".encode())
+        assert connection.response().status == 400 and connection.at_end()
+
+
 def test_a_poll_given_up_ends_the_session(engine):
     session = Polling(engine)
     poll = session.start_poll()
