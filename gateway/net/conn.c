@@ -155,11 +155,6 @@ void net_conn_deliver(struct net_conn *conn, struct str bytes)
     }
 }
 
-struct net_server *net_conn_server(const struct net_conn *conn)
-{
-    return conn->server;
-}
-
 enum err net_conn_send(struct net_conn *conn, struct rcbuf *bytes)
 {
     struct net_server *server = conn->server;

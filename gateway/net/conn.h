@@ -70,6 +70,5 @@ bool net_conn_closing(const struct net_conn *conn);
 /* "203.0.113.7:52100" or "[2001:db8::1]:52100", for logs. */
 enum { NET_PEER_MAX = 64 };
 void net_conn_peer(const struct net_conn *conn, char out[NET_PEER_MAX]);
-struct net_server *net_conn_server(const struct net_conn *conn);
 
 #endif

@@ -130,11 +130,6 @@ uint16_t net_server_port(const struct net_server *server)
     return server->listener.port;
 }
 
-struct loop *net_server_loop(const struct net_server *server)
-{
-    return server->loop;
-}
-
 const struct net_server_stats *net_server_stats(const struct net_server *server)
 {
     return &server->stats;

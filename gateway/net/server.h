@@ -67,7 +67,6 @@ bool net_server_due(const struct net_server *server);
 bool net_server_stalled_within(const struct net_server *server, uint64_t ms);
 
 uint16_t net_server_port(const struct net_server *server);
-struct loop *net_server_loop(const struct net_server *server);
 const struct net_server_stats *net_server_stats(const struct net_server *server);
 
 #endif

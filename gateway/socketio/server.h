@@ -84,7 +84,6 @@ const struct eio_session_ops *sio_server_session_ops(void);
 /* The application's own object. */
 void sio_socket_attach(struct sio_socket *socket, void *user);
 void *sio_socket_user(const struct sio_socket *socket);
-struct sio_server *sio_socket_server(const struct sio_socket *socket);
 void *sio_socket_namespace_owner(const struct sio_socket *socket);
 struct eio_session *sio_socket_session(const struct sio_socket *socket);
 /* The public id, SIO_SID_LEN characters. */

@@ -60,11 +60,6 @@ void *sio_socket_user(const struct sio_socket *socket)
     return socket->user;
 }
 
-struct sio_server *sio_socket_server(const struct sio_socket *socket)
-{
-    return socket->client->server;
-}
-
 void *sio_socket_namespace_owner(const struct sio_socket *socket)
 {
     return socket->of->owner;
