@@ -22,7 +22,6 @@
 #include "util/str.h"
 
 struct net_conn;
-struct net_server;
 
 enum net_close_reason {
     NET_CLOSED_BY_PEER, /* orderly end, or reset */
