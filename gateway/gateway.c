@@ -7,6 +7,7 @@
 #include "http/server.h"
 #include "ops/server.h"
 #include "socketio/server.h"
+#include "util/rand.h"
 #include "valve.h"
 
 enum {
@@ -19,7 +20,10 @@ enum {
     CLIENT_JSON_DEPTH = 32,
 };
 
+enum { GATEWAY_ID_LEN = 12, QUEUE_SHARE_OF_MISSED = 2 };
+
 struct gateway {
+    char id[GATEWAY_ID_LEN + 1];
     struct app_options app_options;
     struct sio_server_options sio_options;
     struct eio_server_options eio_options;
@@ -34,7 +38,8 @@ struct gateway {
     struct ops_server *ops;
 };
 
-static void fill_app_options(struct app_options *options, const struct gateway_settings *settings)
+static void fill_app_options(struct app_options *options, const struct gateway_settings *settings,
+                             const char *gateway_id)
 {
     *options = (struct app_options){
         .auth = {.algorithm = (enum app_auth_algorithm)settings->jwt_algorithm,
@@ -49,8 +54,16 @@ static void fill_app_options(struct app_options *options, const struct gateway_s
         .max_idle_rooms = settings->max_connections,
         .bus = {.keys = bus_settings_keys(&settings->bus),
                 .redis = &settings->redis,
-                .batch = (unsigned)settings->bus.batch},
+                .batch = (unsigned)settings->bus.batch,
+                .gateway_id = gateway_id,
+                .probe_interval_ms = settings->bus.probe_interval_ms},
+        .recovery_window_ms = settings->recovery_window_ms,
+        /* It is handed over in one go, and other things may be waiting. */
+        .recovery_bytes = settings->client_queue_bytes / QUEUE_SHARE_OF_MISSED,
+        .recent_bytes = settings->recent_bytes,
+        .max_history = settings->max_history,
     };
+    bus_settings_history(&settings->bus, options->bus.history);
 }
 
 static void fill_http_options(struct http_server_options *options,
@@ -77,7 +90,8 @@ static void fill_http_options(struct http_server_options *options,
 
 static void fill_options(struct gateway *gateway, const struct gateway_settings *settings)
 {
-    fill_app_options(&gateway->app_options, settings);
+    rand_id(gateway->id, GATEWAY_ID_LEN);
+    fill_app_options(&gateway->app_options, settings, gateway->id);
     fill_http_options(&gateway->http_options, settings);
     gateway->sio_options = (struct sio_server_options){
         .connect_timeout_ms = settings->connect_timeout_ms,

@@ -30,7 +30,7 @@ static bool waits_for_peers(const struct valve *valve)
  */
 static void catch_up(struct valve *valve)
 {
-    uint64_t read = bus_subscriber_bytes_read(valve->subscriber);
+    uint64_t read = bus_subscriber_bytes_passed(valve->subscriber);
     valve->caught_up = net_server_due(valve->net) ? valve->last_end : read;
     valve->last_end = read;
 }
@@ -40,7 +40,7 @@ static void adjust(struct valve *valve, bool ended)
     if (ended && !waits_for_peers(valve)) {
         catch_up(valve);
     }
-    if (bus_subscriber_bytes_read(valve->subscriber) - valve->caught_up >= VALVE_BYTES) {
+    if (bus_subscriber_bytes_passed(valve->subscriber) - valve->caught_up >= VALVE_BYTES) {
         hold_back(valve);
     } else {
         let_through(valve);

@@ -27,6 +27,15 @@ static const struct config_option options[] = {
      .max = 10000,
      .offset = OWN_OPTION(window),
      .help = "How many events may be on their way at once"},
+    {.env = "IDEMPOTENCY_AGE",
+     .group = "History",
+     .type = CONFIG_NUMBER,
+     .unit = "s",
+     .fallback = "86400",
+     .min = 1,
+     .max = 31536000,
+     .offset = BUS_OPTION(once_seconds),
+     .help = "How long an idempotency key is remembered"},
 #include "bus/history.def"
 #include "bus/options.def"
 #include "redis/options.def"

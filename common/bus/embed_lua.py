@@ -1,6 +1,7 @@
-"""Writes a Lua script as C: its text, and the SHA-1 by which EVALSHA knows it."""
+"""Writes Lua scripts as C: their texts, and the SHA-1 by which EVALSHA knows each."""
 
 import hashlib
+import pathlib
 import sys
 
 
@@ -10,16 +11,17 @@ def c_lines(text):
         yield f'    "{escaped}"'
 
 
-def main(source, target):
-    with open(source, encoding="ascii") as file:
-        text = file.read()
+def definition(path):
+    text = path.read_text(encoding="ascii")
     sha = hashlib.sha1(text.encode("ascii")).hexdigest()
-    with open(target, "w", encoding="ascii") as file:
-        file.write('#include "bus/script.h"\n\n')
-        file.write(f'const struct str bus_publish_sha = {{"{sha}", {len(sha)}}};\n')
-        file.write("const struct str bus_publish_script = {\n")
-        file.write("\n".join(c_lines(text)))
-        file.write(f",\n    {len(text)},\n}};\n")
+    body = "\n".join(c_lines(text))
+    return (f'const struct bus_script bus_{path.stem}_script = {{\n    {{"{sha}", {len(sha)}}},\n'
+            f"    {{\n{body},\n    {len(text)}}},\n}};\n")
+
+
+def main(target, *sources):
+    parts = ['#include "bus/script.h"\n'] + [definition(pathlib.Path(source)) for source in sources]
+    pathlib.Path(target).write_text("\n".join(parts), encoding="ascii")
 
 
 if __name__ == "__main__":

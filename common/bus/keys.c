@@ -69,6 +69,35 @@ enum err bus_once_key(const struct bus_keys *keys, unsigned partition, struct st
     return append_name(keys, partition, STR("once:"), once, out);
 }
 
+enum err bus_epoch_key(const struct bus_keys *keys, struct buf *out)
+{
+    return append_name(keys, 0, STR("epoch"), (struct str){"", 0}, out);
+}
+
+/* "<prefix><kind><name>", all or nothing. */
+static enum err append_plain(const struct bus_keys *keys, struct str kind, struct str name,
+                             struct buf *out)
+{
+    size_t before = out->len;
+    enum err err = buf_append(out, keys->prefix);
+    err = err ? err : buf_append(out, kind);
+    err = err ? err : buf_append(out, name);
+    if (err) {
+        out->len = before;
+    }
+    return err;
+}
+
+enum err bus_session_key(const struct bus_keys *keys, struct str pid, struct buf *out)
+{
+    return append_plain(keys, STR("session:"), pid, out);
+}
+
+enum err bus_gateway_channel(const struct bus_keys *keys, struct str gateway, struct buf *out)
+{
+    return append_plain(keys, STR("to:"), gateway, out);
+}
+
 struct str bus_channel_room(const struct bus_keys *keys, struct str channel)
 {
     static const struct str none = {"", 0};

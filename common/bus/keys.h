@@ -22,6 +22,12 @@ MUST_CHECK enum err bus_log_key(const struct bus_keys *keys, struct str room, st
 MUST_CHECK enum err bus_clock_key(const struct bus_keys *keys, unsigned partition, struct buf *out);
 MUST_CHECK enum err bus_once_key(const struct bus_keys *keys, unsigned partition, struct str once,
                                  struct buf *out);
+/* Tells whether Redis still holds what it held: set once, by whichever gateway finds none. */
+MUST_CHECK enum err bus_epoch_key(const struct bus_keys *keys, struct buf *out);
+MUST_CHECK enum err bus_session_key(const struct bus_keys *keys, struct str pid, struct buf *out);
+/* The channel of messages to one gateway. */
+MUST_CHECK enum err bus_gateway_channel(const struct bus_keys *keys, struct str gateway,
+                                        struct buf *out);
 /* The room that a channel of ours belongs to; an empty view for a channel that is not ours. */
 struct str bus_channel_room(const struct bus_keys *keys, struct str channel);
 

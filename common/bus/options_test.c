@@ -56,7 +56,6 @@ static void test_defaults(void **state)
     struct bus_publish_options publish = bus_settings_publish(&settings.bus);
     assert_true(str_eq(publish.keys.prefix, STR("guesslyfe:")));
     assert_int_equal(publish.keys.partitions, 1);
-    assert_int_equal(publish.once_seconds, 86400);
     const struct bus_history expected[ROOM_KINDS] = {
         [ROOM_MARKET] = {100, 300},
         [ROOM_CREATOR] = {100, 300},

@@ -324,7 +324,7 @@ static enum err send_call(struct bus_publisher *publisher, struct call *call)
     uint64_t epoch = redis_link_epoch(publisher->link);
     call->by_sha = publisher->epoch == epoch;
     args[0] = call->by_sha ? STR("EVALSHA") : STR("EVAL");
-    args[1] = call->by_sha ? bus_publish_sha : bus_publish_script;
+    args[1] = call->by_sha ? bus_publish_script.sha : bus_publish_script.text;
     args[2] = buf_str(&number);
     const char *at = call->text.data;
     for (unsigned i = 0; i < call->count; i++) {

@@ -8,18 +8,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bus/history.h"
 #include "bus/keys.h"
 #include "redis/link.h"
 #include "schema/room.h"
 #include "util/attr.h"
 #include "util/err.h"
 #include "util/str.h"
-
-/* How much of a room is kept, by kind. */
-struct bus_history {
-    unsigned length;      /* events */
-    unsigned age_seconds; /* after the last event */
-};
 
 struct bus_publish_options {
     struct bus_keys keys;

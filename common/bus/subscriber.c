@@ -1,37 +1,12 @@
-#include "bus/subscriber.h"
-
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bus/subscriber_private.h"
+
 enum {
     BATCHES_IN_FLIGHT = 4, /* requests beyond it wait for confirmations */
     RETRY_MS = 100,        /* after a batch for which there was no memory */
-};
-
-/*
- * Redis confirms each requested channel once, in the order of the requests: so they are numbered,
- * and the n-th confirmation is for the n-th request of this connection. That tells the confirmation
- * of a channel that was dropped meanwhile from that of the same room wanted again.
- */
-struct bus_subscriber {
-    struct loop *loop;
-    const struct bus_subscriber_ops *ops;
-    void *owner;
-    struct bus_keys keys;
-    unsigned batch;
-    struct redis_link *link;
-    struct map wanted;  /* channels not IDLE, by room */
-    struct list queued; /* those in QUEUED */
-    struct buf dropped; /* names of rooms to unsubscribe: a length byte and the room, each */
-    uint32_t requested; /* channels named in SUBSCRIBE and UNSUBSCRIBE on this connection */
-    uint32_t confirmed;
-    struct bus_channel *delivering; /* whose message is with the owner, NULL when it dropped it */
-    struct loop_task send_batches;
-    struct wheel_timer retry;
-    struct buf names; /* scratch: channel names of one batch */
-    struct str *args; /* scratch: the command and its channels */
-    struct loop_reap reap;
 };
 
 static struct str key_of(const struct map_node *node)
@@ -41,10 +16,15 @@ static struct str key_of(const struct map_node *node)
 
 /* --- Sending batches --- */
 
+static bool is_up(const struct bus_subscriber *subscriber)
+{
+    return redis_link_state(subscriber->link) == REDIS_LINK_UP;
+}
+
 static bool may_send(const struct bus_subscriber *subscriber)
 {
-    return bus_subscriber_connected(subscriber) &&
-           subscriber->requested - subscriber->confirmed < BATCHES_IN_FLIGHT * subscriber->batch;
+    return is_up(subscriber) &&
+           subscriber->requested - subscriber->confirmed < BATCHES_IN_FLIGHT * subscriber->options->batch;
 }
 
 static void batch_begin(struct bus_subscriber *subscriber)
@@ -80,7 +60,7 @@ static enum err send_unsubscribe(struct bus_subscriber *subscriber)
     struct str rest = buf_str(&subscriber->dropped);
     unsigned count = 0;
     batch_begin(subscriber);
-    while (count < subscriber->batch && rest.len > 0) {
+    while (count < subscriber->options->batch && rest.len > 0) {
         size_t len = (unsigned char)rest.ptr[0];
         enum err err = batch_add(subscriber, count, str_range(rest.ptr + 1, len));
         if (err) {
@@ -113,7 +93,7 @@ static enum err send_subscribe(struct bus_subscriber *subscriber)
     batch_begin(subscriber);
     LIST_FOR_EACH (node, following, &subscriber->queued) {
         struct bus_channel *channel = list_entry(node, struct bus_channel, batch);
-        if (count == subscriber->batch) {
+        if (count == subscriber->options->batch) {
             break;
         }
         enum err err = batch_add(subscriber, count, bus_channel_room_name(channel));
@@ -129,6 +109,11 @@ static enum err send_subscribe(struct bus_subscriber *subscriber)
     return err;
 }
 
+void bus_subscriber_retry(struct bus_subscriber *subscriber)
+{
+    loop_timer_set(subscriber->loop, &subscriber->retry, RETRY_MS);
+}
+
 /* UNSUBSCRIBE first: a room dropped and wanted again must end up subscribed. */
 static void on_send_batches(struct loop_task *task)
 {
@@ -141,7 +126,7 @@ static void on_send_batches(struct loop_task *task)
         err = send_subscribe(subscriber);
     }
     if (err) {
-        loop_timer_set(subscriber->loop, &subscriber->retry, RETRY_MS);
+        bus_subscriber_retry(subscriber);
     }
 }
 
@@ -149,11 +134,12 @@ static void on_retry(struct wheel_timer *timer)
 {
     struct bus_subscriber *subscriber = container_of(timer, struct bus_subscriber, retry);
     loop_defer(subscriber->loop, &subscriber->send_batches);
+    loop_defer(subscriber->loop, &subscriber->stamp);
 }
 
 static void send_soon(struct bus_subscriber *subscriber)
 {
-    if (bus_subscriber_connected(subscriber)) {
+    if (is_up(subscriber)) {
         loop_defer(subscriber->loop, &subscriber->send_batches);
     }
 }
@@ -175,8 +161,7 @@ static void on_confirmed(struct bus_subscriber *subscriber, struct str channel_n
         send_soon(subscriber);
     }
     if (channel && channel->state == BUS_CHANNEL_ASKED && channel->asked == number) {
-        channel->state = BUS_CHANNEL_LIVE;
-        subscriber->ops->on_live(subscriber->owner, channel);
+        bus_catch_up_confirmed(subscriber, channel);
     }
 }
 
@@ -190,15 +175,83 @@ static bool names_room(const struct bus_envelope *envelope, struct str room)
     return false;
 }
 
+bool bus_subscriber_tell_gap(struct bus_subscriber *subscriber, struct bus_channel *channel)
+{
+    subscriber->stats.gaps++;
+    subscriber->delivering = channel;
+    subscriber->ops->on_gap(subscriber->owner, channel);
+    bool still = subscriber->delivering;
+    subscriber->delivering = NULL;
+    return still;
+}
+
+static void note_passed(struct bus_subscriber *subscriber, const struct bus_channel *channel,
+                        uint64_t id)
+{
+    unsigned partition = bus_partition(&subscriber->keys, bus_channel_room_name(channel));
+    if (!bus_catch_up_holding(subscriber) && id > subscriber->passed[partition]) {
+        subscriber->passed[partition] = id;
+    }
+}
+
 static void deliver(struct bus_subscriber *subscriber, struct bus_channel *channel,
                     const struct bus_envelope *envelope)
 {
     subscriber->delivering = channel;
     subscriber->ops->on_message(subscriber->owner, channel, envelope);
-    if (subscriber->delivering && envelope->id > channel->last_id) {
+    if (subscriber->delivering && envelope->id > 0) {
         channel->last_id = envelope->id;
+        note_passed(subscriber, channel, envelope->id);
     }
     subscriber->delivering = NULL;
+}
+
+/* The chain of ids: whether all that was published before has been handed on. */
+static bool chain_holds(const struct bus_channel *channel, const struct bus_envelope *envelope)
+{
+    return envelope->id == 0 || envelope->previous <= channel->last_id;
+}
+
+bool bus_subscriber_pass(struct bus_subscriber *subscriber, struct bus_channel *channel,
+                         const struct bus_envelope *envelope, size_t bytes)
+{
+    if (envelope->id != 0 && envelope->id <= channel->last_id) {
+        return true;
+    }
+    if (!chain_holds(channel, envelope) && !channel->checked) {
+        bus_catch_up_break(subscriber, channel);
+        return false;
+    }
+    if (!chain_holds(channel, envelope)) {
+        channel->last_id = envelope->previous;
+        if (!bus_subscriber_tell_gap(subscriber, channel)) {
+            return true;
+        }
+    }
+    subscriber->bytes_passed += bytes;
+    deliver(subscriber, channel, envelope);
+    return true;
+}
+
+static void note_seen(struct bus_subscriber *subscriber, struct str room, uint64_t id)
+{
+    uint64_t *seen = &subscriber->seen[bus_partition(&subscriber->keys, room)];
+    *seen = id > *seen ? id : *seen;
+}
+
+/* A message for a room that is wanted, and on a subscription that was confirmed. */
+static void take_message(struct bus_subscriber *subscriber, struct bus_channel *channel,
+                         const struct bus_envelope *envelope, struct str message)
+{
+    struct str room = bus_channel_room_name(channel);
+    note_seen(subscriber, room, envelope->id);
+    if (channel->state == BUS_CHANNEL_STAMPING) {
+        /* Published before anybody was told that the room is live. */
+        channel->last_id = envelope->id > channel->last_id ? envelope->id : channel->last_id;
+    } else if (bus_catch_up_holding(subscriber) ||
+               !bus_subscriber_pass(subscriber, channel, envelope, message.len)) {
+        bus_catch_up_hold(subscriber, room, envelope->id, message);
+    }
 }
 
 static void on_message(struct bus_subscriber *subscriber, struct str channel_name,
@@ -206,7 +259,7 @@ static void on_message(struct bus_subscriber *subscriber, struct str channel_nam
 {
     struct str room = bus_channel_room(&subscriber->keys, channel_name);
     struct bus_channel *channel = bus_subscriber_find(subscriber, room);
-    if (!channel || channel->state != BUS_CHANNEL_LIVE) {
+    if (!channel || channel->state < BUS_CHANNEL_STAMPING) {
         return; /* dropped, and Redis does not know yet */
     }
     struct bus_envelope envelope;
@@ -217,7 +270,7 @@ static void on_message(struct bus_subscriber *subscriber, struct str channel_nam
     if (err) {
         subscriber->ops->on_garbage(subscriber->owner, channel_name, err);
     } else {
-        deliver(subscriber, channel, &envelope);
+        take_message(subscriber, channel, &envelope, message);
     }
 }
 
@@ -226,21 +279,47 @@ static void on_push(void *owner, const struct redisReply *reply)
     struct bus_subscriber *subscriber = owner;
     struct str kind = text_of(reply->element[0]);
     struct str channel_name = text_of(reply->element[1]);
-    if (str_eq(kind, STR("message"))) {
+    if (str_eq(kind, STR("message")) && str_eq(channel_name, buf_str(&subscriber->inbox))) {
+        bus_probe_message(subscriber, text_of(reply->element[2]));
+    } else if (str_eq(kind, STR("message"))) {
         on_message(subscriber, channel_name, text_of(reply->element[2]));
     } else if (str_eq(kind, STR("subscribe")) || str_eq(kind, STR("unsubscribe"))) {
         on_confirmed(subscriber, channel_name);
     }
 }
 
+/* --- The two connections --- */
+
+static enum err subscribe_to_inbox(struct bus_subscriber *subscriber)
+{
+    const struct str args[] = {STR("SUBSCRIBE"), buf_str(&subscriber->inbox)};
+    enum err err = redis_link_send(subscriber->link, args, ARRAY_LEN(args), NULL, NULL);
+    subscriber->requested += err == OK;
+    return err;
+}
+
+static void both_up(struct bus_subscriber *subscriber)
+{
+    if (bus_subscriber_connected(subscriber)) {
+        bus_probe_begin(subscriber);
+        subscriber->ops->on_up(subscriber->owner);
+    }
+}
+
 static void on_up(void *owner)
 {
     struct bus_subscriber *subscriber = owner;
+    subscriber->stats.ups++;
     subscriber->requested = subscriber->confirmed = 0;
-    send_soon(subscriber);
-    if (subscriber->ops->on_up) {
-        subscriber->ops->on_up(subscriber->owner);
+    if (subscribe_to_inbox(subscriber)) {
+        redis_link_renew(subscriber->link, "no memory");
+        return;
     }
+    if (subscriber->paused) {
+        redis_link_pause(subscriber->link);
+    }
+    send_soon(subscriber);
+    both_up(subscriber);
 }
 
 /* Nothing is subscribed any more: what is wanted waits for the next connection, in no order. */
@@ -249,23 +328,43 @@ static void queue_everything(struct bus_subscriber *subscriber)
     buf_fini(&subscriber->dropped);
     for (struct map_node *node = NULL; (node = map_next(&subscriber->wanted, node));) {
         struct bus_channel *channel = container_of(node, struct bus_channel, by_room);
-        if (channel->state != BUS_CHANNEL_QUEUED) {
-            channel->state = BUS_CHANNEL_QUEUED;
-            list_push_back(&subscriber->queued, &channel->batch);
-        }
+        channel->state = BUS_CHANNEL_QUEUED;
+        list_push_back(&subscriber->queued, &channel->batch);
     }
 }
 
 static void on_down(void *owner, enum err err, const char *why)
 {
     struct bus_subscriber *subscriber = owner;
+    subscriber->stats.downs++;
+    bus_catch_up_lost_connection(subscriber);
     queue_everything(subscriber);
-    if (subscriber->ops->on_down) {
+    subscriber->ops->on_down(subscriber->owner, err, why);
+}
+
+static void on_store_up(void *owner)
+{
+    struct bus_subscriber *subscriber = owner;
+    bus_probe_store_up(subscriber);
+    both_up(subscriber);
+}
+
+static void on_store_down(void *owner, enum err err, const char *why)
+{
+    struct bus_subscriber *subscriber = owner;
+    if (is_up(subscriber)) { /* else it was said already */
         subscriber->ops->on_down(subscriber->owner, err, why);
     }
 }
 
+static void on_refused(void *owner, struct str why)
+{
+    struct bus_subscriber *subscriber = owner;
+    subscriber->ops->on_refused(subscriber->owner, why);
+}
+
 static const struct redis_link_ops link_ops = {on_up, on_down, on_push};
+static const struct bus_store_ops store_ops = {on_store_up, on_store_down, on_refused};
 
 /* --- Birth and death --- */
 
@@ -274,8 +373,40 @@ static void destroy(struct bus_subscriber *subscriber)
     map_fini(&subscriber->wanted);
     buf_fini(&subscriber->dropped);
     buf_fini(&subscriber->names);
+    buf_fini(&subscriber->inbox);
     free(subscriber->args);
+    free(subscriber->passed);
+    free(subscriber->seen);
     free(subscriber);
+}
+
+static void init(struct bus_subscriber *subscriber)
+{
+    map_init(&subscriber->wanted, key_of);
+    list_init(&subscriber->queued);
+    buf_init(&subscriber->dropped, 0);
+    buf_init(&subscriber->names, 0);
+    loop_task_init(&subscriber->send_batches, on_send_batches);
+    wheel_timer_init(&subscriber->retry, on_retry);
+    bus_catch_up_init(subscriber);
+}
+
+static enum err open(struct bus_subscriber *subscriber)
+{
+    unsigned partitions = subscriber->keys.partitions;
+    enum err err = bus_probe_init(subscriber);
+    subscriber->args = calloc(subscriber->options->batch + 1, sizeof *subscriber->args);
+    subscriber->passed = calloc(partitions, sizeof *subscriber->passed);
+    subscriber->seen = calloc(partitions, sizeof *subscriber->seen);
+    if (err || !subscriber->args || !subscriber->passed || !subscriber->seen) {
+        return ERR_NOMEM;
+    }
+    const struct redis_link_options *redis = subscriber->options->redis;
+    subscriber->link = redis_link_new(subscriber->loop, redis, &link_ops, subscriber);
+    subscriber->store = subscriber->link
+                            ? bus_store_new(subscriber->loop, redis, &store_ops, subscriber)
+                            : NULL;
+    return subscriber->store ? OK : ERR_NOMEM;
 }
 
 struct bus_subscriber *bus_subscriber_new(struct loop *loop,
@@ -289,20 +420,11 @@ struct bus_subscriber *bus_subscriber_new(struct loop *loop,
     subscriber->loop = loop;
     subscriber->ops = ops;
     subscriber->owner = owner;
+    subscriber->options = options;
     subscriber->keys = options->keys;
-    subscriber->batch = options->batch;
-    map_init(&subscriber->wanted, key_of);
-    list_init(&subscriber->queued);
-    buf_init(&subscriber->dropped, 0);
-    buf_init(&subscriber->names, 0);
-    loop_task_init(&subscriber->send_batches, on_send_batches);
-    wheel_timer_init(&subscriber->retry, on_retry);
-    subscriber->args = calloc(options->batch + 1, sizeof *subscriber->args);
-    if (subscriber->args) {
-        subscriber->link = redis_link_new(loop, options->redis, &link_ops, subscriber);
-    }
-    if (!subscriber->link) {
-        destroy(subscriber);
+    init(subscriber);
+    if (open(subscriber)) {
+        bus_subscriber_free(subscriber);
         return NULL;
     }
     return subscriber;
@@ -318,7 +440,10 @@ void bus_subscriber_free(struct bus_subscriber *subscriber)
     if (!subscriber) {
         return;
     }
+    bus_catch_up_fini(subscriber);
+    bus_probe_fini(subscriber);
     redis_link_free(subscriber->link);
+    bus_store_free(subscriber->store);
     loop_task_cancel(&subscriber->send_batches);
     loop_timer_cancel(subscriber->loop, &subscriber->retry);
     loop_reap(subscriber->loop, &subscriber->reap, reap);
@@ -340,6 +465,7 @@ enum err bus_subscriber_want(struct bus_subscriber *subscriber, struct bus_chann
     }
     channel->state = BUS_CHANNEL_QUEUED;
     channel->last_id = 0;
+    channel->known = channel->checked = false;
     list_push_back(&subscriber->queued, &channel->batch);
     send_soon(subscriber);
     return OK;
@@ -366,7 +492,7 @@ void bus_subscriber_drop(struct bus_subscriber *subscriber, struct bus_channel *
         subscriber->delivering = NULL;
     }
     map_remove(&subscriber->wanted, &channel->by_room);
-    list_remove(&channel->batch);
+    bus_catch_up_forget(subscriber, channel);
     if (channel->state != BUS_CHANNEL_QUEUED) {
         unsubscribe_later(subscriber, bus_channel_room_name(channel));
     }
@@ -393,20 +519,42 @@ size_t bus_subscriber_count(const struct bus_subscriber *subscriber)
 
 void bus_subscriber_pause(struct bus_subscriber *subscriber)
 {
+    subscriber->paused = true;
     redis_link_pause(subscriber->link);
 }
 
 void bus_subscriber_resume(struct bus_subscriber *subscriber)
 {
-    redis_link_resume(subscriber->link);
+    if (subscriber->paused) {
+        subscriber->paused = false;
+        redis_link_resume(subscriber->link);
+        loop_defer(subscriber->loop, &subscriber->drain);
+    }
 }
 
-uint64_t bus_subscriber_bytes_read(const struct bus_subscriber *subscriber)
+uint64_t bus_subscriber_bytes_passed(const struct bus_subscriber *subscriber)
 {
-    return redis_link_bytes_read(subscriber->link);
+    return subscriber->bytes_passed;
 }
 
 bool bus_subscriber_connected(const struct bus_subscriber *subscriber)
 {
-    return redis_link_state(subscriber->link) == REDIS_LINK_UP;
+    return is_up(subscriber) && subscriber->store && bus_store_connected(subscriber->store);
+}
+
+struct bus_store *bus_subscriber_store(const struct bus_subscriber *subscriber)
+{
+    return subscriber->store;
+}
+
+uint64_t bus_subscriber_passed(const struct bus_subscriber *subscriber, unsigned partition)
+{
+    return subscriber->passed[partition];
+}
+
+const struct bus_subscriber_stats *bus_subscriber_stats(struct bus_subscriber *subscriber)
+{
+    subscriber->stats.behind = subscriber->behind;
+    subscriber->stats.held_bytes = subscriber->hold.bytes;
+    return &subscriber->stats;
 }

@@ -1,11 +1,13 @@
 /*
- * The reading side of the bus: the channels of the rooms that somebody here is in.
+ * The reading side of the bus: the channels of the rooms that somebody here is in, without a gap.
  *
  * The owner of a room embeds a bus_channel. Wanting it sends SUBSCRIBE (batched with the others of
- * this turn); on_live comes when Redis has confirmed, in the order of the messages on that
- * connection: every event published after it arrives by on_message. While Redis is away channels
- * are not live and nobody is told; when it is back everything wanted is subscribed again, in
- * batches, and on_live comes again.
+ * this turn); on_live comes when Redis has confirmed and the room's place in the order of events is
+ * known: of the events published after it, each arrives by on_message once, in the order of ids over
+ * all rooms of a partition, for as long as the channel is wanted. While Redis is away nobody is
+ * told; when it is back everything wanted is subscribed again, in batches, what was missed is read
+ * from the logs and handed on before anything new, and on_live comes again. See
+ * docs/decisions/0008-catching-up.md.
  */
 #ifndef BUS_SUBSCRIBER_H
 #define BUS_SUBSCRIBER_H
@@ -14,9 +16,12 @@
 #include <stdint.h>
 
 #include "bus/envelope.h"
+#include "bus/history.h"
 #include "bus/keys.h"
+#include "bus/store.h"
 #include "loop/loop.h"
 #include "redis/link.h"
+#include "schema/room.h"
 #include "util/attr.h"
 #include "util/err.h"
 #include "util/list.h"
@@ -25,20 +30,28 @@
 struct bus_subscriber;
 
 enum bus_channel_state {
-    BUS_CHANNEL_IDLE,   /* not wanted: unknown to the subscriber, may be freed */
-    BUS_CHANNEL_QUEUED, /* wanted, SUBSCRIBE to be sent with the next batch */
-    BUS_CHANNEL_ASKED,  /* SUBSCRIBE sent, not confirmed */
-    BUS_CHANNEL_LIVE,   /* confirmed */
+    BUS_CHANNEL_IDLE,      /* not wanted: unknown to the subscriber, may be freed */
+    BUS_CHANNEL_QUEUED,    /* wanted, SUBSCRIBE to be sent with the next batch */
+    BUS_CHANNEL_ASKED,     /* SUBSCRIBE sent, not confirmed */
+    BUS_CHANNEL_STAMPING,  /* confirmed for the first time; its place in the order is asked for */
+    BUS_CHANNEL_BEHIND,    /* confirmed; its log is being read */
+    BUS_CHANNEL_CAUGHT_UP, /* read; other rooms are not yet */
+    BUS_CHANNEL_LIVE,
 };
 
 struct bus_channel {
     struct map_node by_room; /* private */
-    struct list batch;       /* private: linked while QUEUED */
-    /* Of the last message with an id, 0 before the first; in on_message still of the one before. */
+    struct list batch;       /* private: linked while QUEUED, STAMPING, CAUGHT_UP */
+    /*
+     * While LIVE: every event of the room with a larger id will arrive, and none up to it: the last
+     * that was handed on, or where the room was entered. In on_message still of the one before.
+     */
     uint64_t last_id;
     const char *room; /* canonical name, not terminated, owned by the embedder */
     unsigned char room_len;
     unsigned char state; /* enum bus_channel_state */
+    bool known;          /* private: last_id says what was missed since */
+    bool checked;        /* private: its log was read since the last event */
     uint32_t asked;      /* private: which of the connection's requests was the SUBSCRIBE */
 };
 
@@ -51,18 +64,30 @@ struct bus_subscriber_ops {
      */
     void (*on_message)(void *owner, struct bus_channel *channel,
                        const struct bus_envelope *envelope);
+    /*
+     * Events of the room may be missing before the next one: its log did not reach back. In
+     * on_lost, of any room. Whoever relies on them has to be told. May drop channels.
+     */
+    void (*on_gap)(void *owner, struct bus_channel *channel);
+    void (*on_lost)(void *owner, const char *why);
+    /* What another gateway, or an operator, sent to this one: its event and payload. */
+    void (*on_control)(void *owner, const struct bus_envelope *message);
     /* Something came on a channel of ours that is no message; counted and logged by the owner. */
     void (*on_garbage)(void *owner, struct str channel, enum err err);
-    /* The connection stands, or was lost or refused (why: in words). For logs and health; NULL: not
-     * wanted. */
+    /* A connection stands (both, then), or was lost or refused (why: in words). For logs. */
     void (*on_up)(void *owner);
     void (*on_down)(void *owner, enum err err, const char *why);
+    /* Redis refuses what a gateway needs, in its words: rights are missing, or memory. For logs. */
+    void (*on_refused)(void *owner, struct str why);
 };
 
 struct bus_subscriber_options {
     struct bus_keys keys;
     const struct redis_link_options *redis;
     unsigned batch; /* channels in one SUBSCRIBE or UNSUBSCRIBE command; 512 is good */
+    const char *gateway_id;      /* names the channel that messages to this gateway come on */
+    uint64_t probe_interval_ms;  /* 0: no probes but those that catching up needs */
+    struct bus_history history[ROOM_KINDS]; /* what publishers keep */
 };
 
 /* Borrows loop and options for its lifetime and connects at once. NULL without memory. */
@@ -100,9 +125,36 @@ size_t bus_subscriber_count(const struct bus_subscriber *subscriber);
  */
 void bus_subscriber_pause(struct bus_subscriber *subscriber);
 void bus_subscriber_resume(struct bus_subscriber *subscriber);
-/* From Redis, since the start. */
-uint64_t bus_subscriber_bytes_read(const struct bus_subscriber *subscriber);
-/* Whether the connection to Redis stands. */
+/* Bytes of messages handed on, since the start. */
+uint64_t bus_subscriber_bytes_passed(const struct bus_subscriber *subscriber);
+/* Whether both connections to Redis stand. */
 bool bus_subscriber_connected(const struct bus_subscriber *subscriber);
+/* Whether what is published arrives: the last probe came back, and not long ago. */
+bool bus_subscriber_ready(const struct bus_subscriber *subscriber);
+/* Milliseconds since a probe came back; UINT64_MAX: none did yet. */
+uint64_t bus_subscriber_probe_age_ms(const struct bus_subscriber *subscriber);
+
+/* For requests of the owner's own. */
+struct bus_store *bus_subscriber_store(const struct bus_subscriber *subscriber);
+/*
+ * Whatever was published in the partition up to this id has been handed on, where it was wanted by
+ * then; also a time, by Redis' clock, in microseconds since 1970. 0: nothing is known yet.
+ */
+uint64_t bus_subscriber_passed(const struct bus_subscriber *subscriber, unsigned partition);
+/* Changes when Redis has lost what it kept; empty while unknown. */
+struct str bus_subscriber_epoch(const struct bus_subscriber *subscriber);
+
+struct bus_subscriber_stats {
+    uint64_t caught_up;  /* rooms whose logs were read after a loss of the connection, or a break */
+    uint64_t recovered;  /* events that came from there */
+    uint64_t breaks;     /* of the chain of ids, on a connection that stood */
+    uint64_t gaps;       /* rooms whose log did not reach back */
+    uint64_t lost;       /* times that Redis had lost everything, or too much was waiting */
+    uint64_t probes, probes_missed;
+    uint64_t ups, downs; /* of the connection that subscribes */
+    size_t behind;       /* rooms that are being caught up with, now */
+    size_t held_bytes;   /* messages that wait for that, now */
+};
+const struct bus_subscriber_stats *bus_subscriber_stats(struct bus_subscriber *subscriber);
 
 #endif

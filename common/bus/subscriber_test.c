@@ -24,7 +24,8 @@ struct stage {
     struct redis_peer peer; /* its loop is everybody's */
     struct bus_channel channels[ROOMS_MAX];
     char names[ROOMS_MAX][24];
-    unsigned lives, messages, garbage, ups, downs;
+    struct bus_subscriber_options options;
+    unsigned lives, messages, garbage, ups, downs, gaps, losts, controls, refusals;
     struct bus_channel *last;
     uint64_t last_id_during; /* channel->last_id while its message was with us */
     char payload[64];
@@ -84,7 +85,45 @@ static void on_down(void *owner, enum err err, const char *why)
     own->downs++;
 }
 
-static const struct bus_subscriber_ops ops = {on_live, on_message, on_garbage, on_up, on_down};
+static void on_gap(void *owner, struct bus_channel *channel)
+{
+    struct stage *own = owner;
+    own->gaps++;
+    own->last = channel;
+}
+
+static void on_lost(void *owner, const char *why)
+{
+    struct stage *own = owner;
+    assert_true(strlen(why) > 0);
+    own->losts++;
+}
+
+static void on_control(void *owner, const struct bus_envelope *message)
+{
+    struct stage *own = owner;
+    own->controls++;
+    assert_true(message->event.len > 0);
+}
+
+static void on_refused(void *owner, struct str why)
+{
+    struct stage *own = owner;
+    assert_true(why.len > 0);
+    own->refusals++;
+}
+
+static const struct bus_subscriber_ops ops = {
+    .on_live = on_live,
+    .on_message = on_message,
+    .on_gap = on_gap,
+    .on_lost = on_lost,
+    .on_control = on_control,
+    .on_garbage = on_garbage,
+    .on_up = on_up,
+    .on_down = on_down,
+    .on_refused = on_refused,
+};
 
 static int set_up(void **state)
 {
@@ -93,8 +132,14 @@ static int set_up(void **state)
     redis_server_start(&stage.server, NULL, false);
     stage.redis = redis_peer_options(&stage.server);
     redis_peer_open(&stage.peer, &stage.redis);
-    struct bus_subscriber_options options = {{STR("guesslyfe:"), 1}, &stage.redis, 100};
-    stage.subscriber = bus_subscriber_new(stage.peer.loop, &options, &ops, &stage);
+    stage.options = (struct bus_subscriber_options){
+        .keys = {STR("guesslyfe:"), 1},
+        .redis = &stage.redis,
+        .batch = 100,
+        .gateway_id = "gateway",
+        .history = {[ROOM_MARKET] = {100, 300}},
+    };
+    stage.subscriber = bus_subscriber_new(stage.peer.loop, &stage.options, &ops, &stage);
     assert_non_null(stage.subscriber);
     for (unsigned i = 0; i < ROOMS_MAX; i++) {
         int len = snprintf(stage.names[i], sizeof stage.names[i], "market:%u", i);
@@ -161,7 +206,7 @@ static void test_live_then_messages(void **state)
     struct stage *own = *state;
     want_live(own, 0, 3);
     assert_int_equal(bus_subscriber_count(own->subscriber), 3);
-    assert_int_equal(publish(own, 1, "5 4 e market:1", STR("pay\0load")), 1);
+    assert_int_equal(publish(own, 1, "5 0 e market:1", STR("pay\0load")), 1);
     PUMP_UNTIL(own->peer.loop, own->messages == 1);
     assert_ptr_equal(own->last, &own->channels[1]);
     assert_int_equal(own->payload_len, 8);
@@ -258,7 +303,7 @@ static void test_drop_from_on_message(void **state)
     own->again = true;
     want_live(own, 0, 1);
     own->drop_on_message = &own->channels[0];
-    publish(own, 0, "6 5 e market:0", STR("x"));
+    publish(own, 0, "6 0 e market:0", STR("x"));
     PUMP_UNTIL(own->peer.loop, own->lives == 3);
     assert_int_equal(own->channels[0].last_id, 0); /* a new subscription knows nothing of before */
 }

@@ -218,6 +218,13 @@ void redis_link_retry_now(struct redis_link *link)
     }
 }
 
+void redis_link_renew(struct redis_link *link, const char *why)
+{
+    if (link->phase != LINK_DOWN && link->phase != LINK_FREED) {
+        link_fail(link, ERR_CLOSED, why);
+    }
+}
+
 enum err redis_link_send(struct redis_link *link, const struct str *args, size_t count,
                          redis_reply_fn reply, void *context)
 {

@@ -75,6 +75,9 @@ enum redis_link_state redis_link_state(const struct redis_link *link);
 uint64_t redis_link_epoch(const struct redis_link *link);
 /* Connects now instead of when the backoff is over; also one that is down for good. */
 void redis_link_retry_now(struct redis_link *link);
+/* Gives a connection up that the owner has reason to distrust; on_down comes from inside. Nothing
+ * while there is none. */
+void redis_link_renew(struct redis_link *link, const char *why);
 
 /*
  * Stops reading, so that what comes waits with Redis, until resumed or until the connection ends;

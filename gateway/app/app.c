@@ -7,7 +7,7 @@
 #include "util/clock.h"
 #include "util/jtext.h"
 
-enum { REFUSALS_LOGGED_A_SECOND = 5, GREETING_MAX = 2048 };
+enum { REFUSALS_LOGGED_A_SECOND = 5 };
 
 /* A client that can't be told is disconnected, where it isn't already: it would wait for ever. */
 static void emit(struct sio_socket *socket, struct str event, struct str args)
@@ -22,6 +22,9 @@ static void emit(struct sio_socket *socket, struct str event, struct str args)
 /* Tells the client why, then disconnects it for good: it must not come back by itself. */
 static void turn_away(struct sio_socket *socket, struct str message)
 {
+    if (sio_socket_accept(socket)) {
+        return; /* the session is ending, on_disconnect follows */
+    }
     emit(socket, STR("error"), message);
     sio_socket_disconnect(socket);
 }
@@ -56,41 +59,91 @@ static enum err read_token(struct str auth, struct str authorization, struct buf
     return buf_append(out, bearer(authorization));
 }
 
-static void greet(struct app_member *member)
+static enum err list_rooms(const struct app_member *member, bool own, size_t start,
+                           struct buf *out)
+{
+    enum err err = OK;
+    for (unsigned i = 0; i < member->count && !err; i++) {
+        struct str name = app_room_name(member->memberships[i].room);
+        if (member->memberships[i].visible && str_starts(name, STR("user:")) == own) {
+            err = out->len > start ? buf_append_char(out, ',') : OK;
+            err = err ? err : jtext_quote(name, out);
+        }
+    }
+    return err;
+}
+
+/* Those that it sees, its user room first. */
+static enum err list_all_rooms(const struct app_member *member, struct buf *out)
+{
+    size_t start = out->len;
+    enum err err = list_rooms(member, true, start, out);
+    return err ? err : list_rooms(member, false, start, out);
+}
+
+/* Everything up to here has reached the client, or is none of its business. */
+static enum err append_offset(struct app_member *member, struct buf *out)
+{
+    uint64_t passed = bus_subscriber_passed(member->app->subscriber, 0);
+    uint64_t offset = passed > member->last_id ? passed : member->last_id;
+    member->last_id = offset;
+    return buf_printf(out, ",\"%llu\"", (unsigned long long)offset);
+}
+
+void app_greet(struct app_member *member)
 {
     struct buf text;
-    buf_init(&text, GREETING_MAX);
-    bool by_address = member->address_len > 0;
-    struct str shown = by_address ? app_member_address(member) : app_member_sub(member);
-    struct buf room;
-    buf_init(&room, ROOM_NAME_MAX);
-    enum err err = buf_printf(&room, "user:" STR_FMT, STR_ARG(shown));
-    err = err ? err
-              : buf_append(&text, STR("{\"message\":\"Connected to GuessLyfe real-time updates\","
-                                      "\"userId\":"));
+    buf_init(&text, 0); /* MAX_ROOMS bounds it */
+    enum err err = buf_append(&text, STR("{\"message\":\"Connected to GuessLyfe real-time updates\","
+                                         "\"userId\":"));
     err = err ? err : jtext_quote(app_member_sub(member), &text);
     err = err ? err : buf_append(&text, STR(",\"rooms\":["));
-    err = err ? err : jtext_quote(buf_str(&room), &text);
-    err = err ? err : buf_append(&text, STR(",\"global:all\"]}"));
+    err = err ? err : list_all_rooms(member, &text);
+    err = err ? err : buf_append(&text, STR("]}"));
+    if (member->session) {
+        err = err ? err : append_offset(member, &text);
+    }
     if (err) {
         eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
     } else {
         emit(member->socket, STR("connected"), buf_str(&text));
     }
-    buf_fini(&room);
     buf_fini(&text);
 }
 
-/* `connected` is true from the moment it is sent: it waits for the last of the automatic rooms. */
-static void on_join_end(struct app_join *join, enum app_join_result result)
+void app_promise_greeting(struct app_member *member)
 {
-    struct app_member *member = join->member;
-    if (!join->automatic) {
-        app_answer_join(join, result);
+    if (!member->session) {
+        app_greet(member);
+        return;
+    }
+    struct app_promise *promise = app_promise_new(true);
+    if (promise) {
+        app_session_keep(member->session, promise);
+    } else {
+        eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
+    }
+}
+
+/* `connected` is true from the moment it is sent: it waits for the last of the automatic rooms. */
+static void on_automatic_end(struct app_member *member, const struct app_join *join,
+                             enum app_join_result result)
+{
+    if (member->recovery) {
+        app_recovery_joined(member, join, result == APP_JOIN_DONE);
     } else if (result == APP_JOIN_FAILED) {
         eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
     } else if (--member->automatic == 0) {
-        greet(member);
+        app_promise_greeting(member);
+    }
+}
+
+static void on_join_end(struct app_join *join, enum app_join_result result)
+{
+    if (join->automatic) {
+        on_automatic_end(join->member, join, result);
+    } else {
+        app_answer_join(join, result);
     }
 }
 
@@ -124,12 +177,12 @@ static enum err enter_own_rooms(struct app_member *member, const struct app_iden
     return err;
 }
 
-static void welcome(struct app *app, struct sio_socket *socket, const struct app_identity *identity)
+struct app_member *app_member_begin(struct app *app, struct sio_socket *socket,
+                                    const struct app_identity *identity)
 {
     struct app_member *member = app_member_new(app, socket, identity);
     if (!member) {
-        eio_session_close(sio_socket_session(socket), EIO_CLOSE_SERVER);
-        return;
+        return NULL;
     }
     sio_socket_attach(socket, member);
     app->stats.members++;
@@ -137,7 +190,38 @@ static void welcome(struct app *app, struct sio_socket *socket, const struct app
     log_debug("client connected", LOG_STR("socket", sio_socket_id(socket)),
               LOG_STR("user", app_member_sub(member)),
               LOG_CSTR("peer", eio_session_peer(sio_socket_session(socket))));
-    if (enter_own_rooms(member, identity)) {
+    return member;
+}
+
+void app_member_end(struct app_member *member, bool comes_back)
+{
+    struct app *app = member->app;
+    app_recovery_free(member->recovery);
+    member->recovery = NULL;
+    app_session_end(member->session, comes_back);
+    member->session = NULL;
+    app_joins_forget(&app->joins, member);
+    sio_socket_attach(member->socket, NULL);
+    app_member_free(member);
+    app->stats.members--;
+}
+
+static enum err give_session(struct app_member *member)
+{
+    member->session = app_session_new(&member->app->sessions, member, STR(""));
+    return member->session ? sio_socket_accept_with_pid(member->socket,
+                                                        app_session_pid(member->session))
+                           : ERR_NOMEM;
+}
+
+void app_welcome(struct app *app, struct sio_socket *socket, const struct app_identity *identity,
+                 bool recovers)
+{
+    struct app_member *member = app_member_begin(app, socket, identity);
+    bool with_session = recovers && app_sessions_enabled(&app->sessions);
+    enum err err = member ? OK : ERR_NOMEM;
+    err = err ? err : with_session ? give_session(member) : sio_socket_accept(socket);
+    if (err || enter_own_rooms(member, identity)) {
         eio_session_close(sio_socket_session(socket), EIO_CLOSE_SERVER);
     }
 }
@@ -154,34 +238,44 @@ static void refuse_token(struct app *app, struct sio_socket *socket, const char 
     turn_away(socket, STR("{\"message\":\"Authentication failed\"}"));
 }
 
-static void authenticate(struct app *app, struct sio_socket *socket, struct str token)
+/* Whose handlers take one argument more than the event has. */
+static bool wants_recovery(struct str auth, const struct sio_handshake *handshake)
 {
-    struct app_identity identity;
-    const char *why = "no memory";
-    if (token.len == 0) {
-        app->stats.auth_missing++;
-        turn_away(socket, STR("{\"message\":\"Authentication required\"}"));
-    } else if (app_auth_verify(&app->options->auth, token, clock_wall_ms() / 1000, &identity,
-                               &why)) {
-        refuse_token(app, socket, why);
+    struct str asked = auth.len > 0 ? jtext_member(auth, STR("recovery")) : STR("");
+    return jtext_kind(asked) == JTEXT_NONE ? handshake->has_origin : jtext_kind(asked) == JTEXT_TRUE;
+}
+
+static void take_client(struct app *app, struct sio_socket *socket,
+                        const struct app_identity *identity, struct str auth,
+                        const struct sio_handshake *handshake)
+{
+    struct app_recovery_request request;
+    bool recovers = wants_recovery(auth, handshake);
+    if (recovers && app_sessions_enabled(&app->sessions) && app_recovery_read(auth, &request)) {
+        app_recovery_begin(app, socket, identity, &request);
     } else {
-        welcome(app, socket, &identity);
+        app_welcome(app, socket, identity, recovers);
     }
 }
 
 static void on_connect(void *owner, struct sio_socket *socket, struct str auth,
-                       struct str authorization)
+                       const struct sio_handshake *handshake)
 {
     struct app *app = owner;
-    if (sio_socket_accept(socket)) {
-        return; /* the session is ending, on_disconnect follows */
-    }
+    struct app_identity identity;
+    const char *why = "no memory";
     struct buf token;
     buf_init(&token, APP_TOKEN_MAX);
-    if (read_token(auth, authorization, &token)) {
+    if (read_token(auth, handshake->authorization, &token)) {
         refuse_token(app, socket, "auth.token is no string, or too long");
+    } else if (token.len == 0) {
+        app->stats.auth_missing++;
+        turn_away(socket, STR("{\"message\":\"Authentication required\"}"));
+    } else if (app_auth_verify(&app->options->auth, buf_str(&token), clock_wall_ms() / 1000,
+                               &identity, &why)) {
+        refuse_token(app, socket, why);
     } else {
-        authenticate(app, socket, buf_str(&token));
+        take_client(app, socket, &identity, auth, handshake);
     }
     buf_fini(&token);
 }
@@ -201,15 +295,13 @@ static void on_disconnect(struct sio_socket *socket, enum sio_disconnect_reason 
     if (!member) {
         return; /* turned away */
     }
-    struct app *app = member->app;
     log_debug("client disconnected", LOG_STR("socket", sio_socket_id(socket)),
               LOG_STR("user", app_member_sub(member)),
               LOG_CSTR("reason", reason == SIO_DISCONNECT_TRANSPORT
                                      ? eio_close_reason_name(session_reason)
                                      : "disconnect packet"));
-    app_joins_forget(&app->joins, member);
-    app_member_free(member);
-    app->stats.members--;
+    app_member_end(member, reason == SIO_DISCONNECT_TRANSPORT &&
+                               session_reason != EIO_CLOSE_CLIENT);
 }
 
 static const struct sio_namespace_ops namespace_ops = {on_connect, on_event, on_disconnect};
@@ -219,20 +311,82 @@ struct sio_namespace app_namespace(struct app *app)
     return (struct sio_namespace){STR("/"), &namespace_ops, app};
 }
 
+/* --- From the bus --- */
+
 static void on_live(void *owner, struct bus_channel *channel)
 {
     struct app *app = owner;
-    app_joins_room_live(&app->joins, app_room_of_channel(channel));
+    struct app_room *room = app_room_of_channel(channel);
+    if (room->recent_from == 0 && !room->recent) {
+        room->recent_from = channel->last_id;
+    }
+    app_joins_room_live(&app->joins, room);
 }
 
 static void on_message(void *owner, struct bus_channel *channel,
                        const struct bus_envelope *envelope)
 {
     struct app *app = owner;
-    struct app_room *room = app_room_of_channel(channel);
-    if (!room->is_idle) {
-        app_delivery_message(&app->delivery, room, envelope);
+    app_delivery_message(&app->delivery, app_room_of_channel(channel), envelope);
+}
+
+/* A transport close: the client comes back by itself, and learns what it has and has not. */
+static void cut_off(struct app *app, struct app_room *room)
+{
+    struct app_member *const *members = app_room_members(room);
+    for (uint32_t i = 0; i < room->count; i++) {
+        app->stats.cut_off++;
+        eio_session_close(sio_socket_session(members[i]->socket), EIO_CLOSE_SERVER);
     }
+}
+
+static void on_gap(void *owner, struct bus_channel *channel)
+{
+    struct app *app = owner;
+    struct app_room *room = app_room_of_channel(channel);
+    uint32_t suppressed;
+    if (log_limit_allows(&app->trouble_log, REFUSALS_LOGGED_A_SECOND, &suppressed)) {
+        log_warn("events are missing, clients disconnected", LOG_STR("room", app_room_name(room)),
+                 LOG_U64("clients", room->count), LOG_U64("suppressed", suppressed));
+    }
+    app_recent_clear(&app->recent, room, channel->last_id);
+    cut_off(app, room);
+}
+
+static void on_lost(void *owner, const char *why)
+{
+    struct app *app = owner;
+    log_warn("events are missing, all clients disconnected", LOG_CSTR("why", why),
+             LOG_U64("clients", app->stats.members));
+    for (struct bus_channel *channel = NULL;
+         (channel = bus_subscriber_next(app->subscriber, channel));) {
+        struct app_room *room = app_room_of_channel(channel);
+        app_recent_clear(&app->recent, room, 0);
+        cut_off(app, room);
+    }
+}
+
+static void on_control(void *owner, const struct bus_envelope *message)
+{
+    struct app *app = owner;
+    struct app_session *session = app_sessions_find(&app->sessions, message->payload);
+    if (str_eq(message->event, STR("close")) && session) {
+        app_session_take(session);
+    }
+}
+
+void app_send_control(struct app *app, struct str gateway, struct str event, struct str payload)
+{
+    struct buf channel = {0}, message = {0};
+    enum err err = bus_gateway_channel(&app->options->bus.keys, gateway, &channel);
+    err = err ? err : buf_printf(&message, "0 0 " STR_FMT " -\n" STR_FMT, STR_ARG(event),
+                                 STR_ARG(payload));
+    if (!err) {
+        const struct str args[] = {STR("PUBLISH"), buf_str(&channel), buf_str(&message)};
+        bus_store_ask(bus_subscriber_store(app->subscriber), args, ARRAY_LEN(args), NULL, NULL);
+    }
+    buf_fini(&channel);
+    buf_fini(&message);
 }
 
 static void on_garbage(void *owner, struct str channel, enum err err)
@@ -255,8 +409,52 @@ static void on_down(void *owner, enum err err, const char *why)
              LOG_U64("clients", app->stats.members));
 }
 
-static const struct bus_subscriber_ops subscriber_ops = {on_live, on_message, on_garbage, on_up,
-                                                         on_down};
+static void on_refused(void *owner, struct str why)
+{
+    struct app *app = owner;
+    uint32_t suppressed;
+    if (log_limit_allows(&app->trouble_log, REFUSALS_LOGGED_A_SECOND, &suppressed)) {
+        log_error("redis refuses what a gateway needs", LOG_STR("why", why),
+                  LOG_U64("suppressed", suppressed));
+    }
+}
+
+static const struct bus_subscriber_ops subscriber_ops = {
+    .on_live = on_live,
+    .on_message = on_message,
+    .on_gap = on_gap,
+    .on_lost = on_lost,
+    .on_control = on_control,
+    .on_garbage = on_garbage,
+    .on_up = on_up,
+    .on_down = on_down,
+    .on_refused = on_refused,
+};
+
+/* --- Birth and death --- */
+
+static void on_room_drop(void *owner, struct app_room *room)
+{
+    struct app *app = owner;
+    app_history_forget(&app->history, room);
+}
+
+static void init_rooms(struct app *app)
+{
+    const struct app_options *options = app->options;
+    app_rooms_init(&app->rooms, app->loop, app->subscriber, options->linger_ms,
+                   options->max_idle_rooms);
+    app->rooms.on_drop = on_room_drop;
+    app->rooms.owner = app;
+    app_recent_init(&app->recent, options->recent_bytes);
+    app->history = (struct app_history){
+        .subscriber = app->subscriber, .bus = &options->bus, .recent = &app->recent};
+    app_joins_init(&app->joins, app->loop, &app->history, options->subscribe_timeout_ms,
+                   on_join_end);
+    app_sessions_init(&app->sessions, app->loop, app->subscriber, &options->bus,
+                      options->recovery_window_ms);
+    app_delivery_init(&app->delivery, &app->rooms, &app->recent, options->bus.keys.partitions);
+}
 
 struct app *app_new(struct loop *loop, const struct app_options *options)
 {
@@ -271,9 +469,7 @@ struct app *app_new(struct loop *loop, const struct app_options *options)
         free(app);
         return NULL;
     }
-    app_rooms_init(&app->rooms, loop, app->subscriber, options->linger_ms, options->max_idle_rooms);
-    app_joins_init(&app->joins, loop, options->subscribe_timeout_ms, on_join_end);
-    app_delivery_init(&app->delivery, &app->rooms, options->bus.keys.partitions);
+    init_rooms(app);
     return app;
 }
 
@@ -285,6 +481,7 @@ void app_free(struct app *app)
     app_delivery_fini(&app->delivery);
     app_joins_fini(&app->joins);
     app_rooms_fini(&app->rooms);
+    app_sessions_fini(&app->sessions);
     bus_subscriber_free(app->subscriber);
     free(app);
 }

@@ -12,8 +12,12 @@
 
 #include "app/auth.h"
 #include "app/delivery.h"
+#include "app/history.h"
 #include "app/join.h"
+#include "app/recent.h"
+#include "app/recovery.h"
 #include "app/rooms.h"
+#include "app/session.h"
 #include "bus/subscriber.h"
 #include "log/log.h"
 #include "loop/loop.h"
@@ -27,6 +31,10 @@ struct app_options {
     uint64_t max_rooms;            /* visible rooms of one client */
     uint64_t max_idle_rooms;       /* rooms whose last member left and that are kept so, in all */
     struct bus_subscriber_options bus;
+    uint64_t recovery_window_ms; /* a client may come back for so long; 0: never */
+    uint64_t recovery_bytes;     /* what may have been missed, and come meanwhile */
+    uint64_t recent_bytes;       /* recent events in memory */
+    uint64_t max_history;        /* events in one answer to `subscribe` */
 };
 
 struct app_stats {
@@ -35,6 +43,7 @@ struct app_stats {
     uint64_t auth_missing;        /* CONNECT without a token */
     uint64_t auth_failed;         /* CONNECT with a bad one */
     uint64_t subscribed, refused; /* by `subscribe` */
+    uint64_t cut_off;             /* clients that were disconnected because events were missing */
 };
 
 struct app {
@@ -43,9 +52,13 @@ struct app {
     struct bus_subscriber *subscriber;
     struct app_rooms rooms;
     struct app_joins joins;
+    struct app_recent recent;
+    struct app_history history;
+    struct app_sessions sessions;
     struct app_delivery delivery;
-    struct log_limit refusal_log;
+    struct log_limit refusal_log, trouble_log;
     struct app_stats stats;
+    struct app_recovery_stats recovery;
 };
 
 /* Borrows loop and options for its lifetime; connects to Redis. NULL without memory. */
@@ -54,5 +67,22 @@ struct app *app_new(struct loop *loop, const struct app_options *options);
 void app_free(struct app *app);
 /* The one namespace, "/": for sio_server_new. */
 struct sio_namespace app_namespace(struct app *app);
+
+/* For the other files of this room. */
+
+/* A member for a client whose token was good; NULL without memory. */
+struct app_member *app_member_begin(struct app *app, struct sio_socket *socket,
+                                    const struct app_identity *identity);
+/* The member goes, and the client with it or as another one. */
+void app_member_end(struct app_member *member, bool comes_back);
+/* A new client: accepts it, and lets it into its own rooms. `recovers`: it gets a session. */
+void app_welcome(struct app *app, struct sio_socket *socket, const struct app_identity *identity,
+                 bool recovers);
+/* Sends `connected` as soon as the member's session is kept. */
+void app_promise_greeting(struct app_member *member);
+/* Sends it now. */
+void app_greet(struct app_member *member);
+/* A message to another gateway, at most once. */
+void app_send_control(struct app *app, struct str gateway, struct str event, struct str payload);
 
 #endif

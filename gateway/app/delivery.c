@@ -1,21 +1,21 @@
 #include "app/delivery.h"
 
 #include "app/member.h"
-#include "schema/catalogue.h"
+#include "app/recovery.h"
 #include "socketio/server.h"
-#include "util/jtext.h"
 
 enum { DROPS_LOGGED_A_SECOND = 5 };
 
 void app_delivery_init(struct app_delivery *delivery, const struct app_rooms *rooms,
-                       unsigned partitions)
+                       struct app_recent *recent, unsigned partitions)
 {
-    *delivery = (struct app_delivery){.rooms = rooms, .partitions = partitions};
+    *delivery =
+        (struct app_delivery){.rooms = rooms, .recent = recent, .partitions = partitions};
 }
 
 void app_delivery_fini(struct app_delivery *delivery)
 {
-    rcbuf_unref(&delivery->packet);
+    app_event_unref(&delivery->event);
 }
 
 void app_delivery_drop(struct app_delivery *delivery, struct str channel, const char *why)
@@ -28,49 +28,29 @@ void app_delivery_drop(struct app_delivery *delivery, struct str channel, const 
     }
 }
 
-/* Why the message must not reach a client; NULL when it may. One bad frame makes every client
- * close. */
-static const char *objection(const struct bus_envelope *envelope)
-{
-    if (!catalogue_find(envelope->event)) {
-        return "no event of the catalogue";
-    }
-    if (jtext_check(envelope->payload, CATALOGUE_DEPTH_MAX)) {
-        return "payload is not well-formed JSON in UTF-8";
-    }
-    if (jtext_kind(envelope->payload) != JTEXT_OBJECT) {
-        return "payload is not a JSON object";
-    }
-    return NULL;
-}
-
 /* Whether the id is the event's own: partitions count each for itself. */
 static bool has_order(const struct app_delivery *delivery, const struct bus_envelope *envelope)
 {
     return envelope->id != 0 && delivery->partitions == 1;
 }
 
-/* The event as a packet for any number of sockets; borrowed. NULL: it was dropped. */
-static struct rcbuf *encode(struct app_delivery *delivery, struct str channel,
-                            const struct bus_envelope *envelope)
+/* The event that the message carries; borrowed. NULL: it was dropped. */
+static struct app_event *take_event(struct app_delivery *delivery, struct str channel,
+                                    const struct bus_envelope *envelope)
 {
-    if (has_order(delivery, envelope) && envelope->id == delivery->packet_id) {
-        return delivery->packet;
+    if (has_order(delivery, envelope) && delivery->event && delivery->event->id == envelope->id) {
+        return delivery->event;
     }
-    const char *why = objection(envelope);
-    if (!why) {
-        rcbuf_unref(&delivery->packet);
-        delivery->packet_id = 0;
-        delivery->packet =
-            sio_encode_event(STR("/"), envelope->event, jtext_trim(envelope->payload));
-        why = delivery->packet ? NULL : "no memory";
-    }
-    if (why) {
+    struct app_event *event;
+    const char *why;
+    enum err err = app_event_new(envelope, &event, &why);
+    if (err) {
         app_delivery_drop(delivery, channel, why);
         return NULL;
     }
-    delivery->packet_id = envelope->id;
-    return delivery->packet;
+    app_event_unref(&delivery->event);
+    delivery->event = event;
+    return event;
 }
 
 /*
@@ -104,11 +84,20 @@ static bool in_any(struct app_member *member, const struct app_room *const *room
     return false;
 }
 
-static void deliver(struct app_delivery *delivery, struct app_member *member, uint64_t id,
-                    struct rcbuf *packet)
+static void deliver(struct app_delivery *delivery, struct app_member *member,
+                    struct app_event *event)
 {
-    if (id != 0) {
-        member->last_id = id;
+    if (member->recovery) {
+        app_recovery_hold(member, event);
+        return;
+    }
+    struct rcbuf *packet = app_event_packet(event, member->session);
+    if (!packet) {
+        eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
+        return;
+    }
+    if (event->id != 0) {
+        member->last_id = event->id;
     }
     /* A member that can't take it any more is closing, which is reported where it is closed. */
     if (!sio_socket_send(member->socket, packet)) {
@@ -125,20 +114,23 @@ static void deliver(struct app_delivery *delivery, struct app_member *member, ui
 void app_delivery_message(struct app_delivery *delivery, struct app_room *room,
                           const struct bus_envelope *envelope)
 {
-    struct rcbuf *packet = encode(delivery, app_room_name(room), envelope);
-    if (!packet) {
+    struct app_event *event = take_event(delivery, app_room_name(room), envelope);
+    if (!event) {
         return;
     }
     delivery->stats.messages++;
+    if (event->id != 0) {
+        app_recent_add(delivery->recent, room, event);
+    }
     bool by_id = has_order(delivery, envelope);
     const struct app_room *earlier[BUS_ENVELOPE_ROOMS_MAX];
     unsigned earlier_count = by_id ? 0 : earlier_rooms(delivery, room, envelope, earlier);
     struct app_member *const *members = app_room_members(room);
     for (uint32_t i = 0; i < room->count; i++) {
-        bool has_it = by_id ? members[i]->last_id == envelope->id
+        bool has_it = by_id ? members[i]->last_id >= envelope->id
                             : in_any(members[i], earlier, earlier_count);
         if (!has_it) {
-            deliver(delivery, members[i], envelope->id, packet);
+            deliver(delivery, members[i], event);
         }
     }
 }

@@ -7,11 +7,12 @@
 
 #include <stdint.h>
 
+#include "app/event.h"
+#include "app/recent.h"
 #include "app/rooms.h"
 #include "bus/envelope.h"
 #include "log/log.h"
 #include "util/err.h"
-#include "util/rcbuf.h"
 #include "util/str.h"
 
 struct app_delivery_stats {
@@ -23,18 +24,18 @@ struct app_delivery_stats {
 struct app_delivery {
     const struct app_rooms *rooms;
     unsigned partitions;
-    /* The event encoded last: its next room usually follows at once. */
-    struct rcbuf *packet;
-    uint64_t packet_id;
+    struct app_recent *recent;
+    /* The last one: its next room usually follows at once. */
+    struct app_event *event;
     struct log_limit drop_log;
     struct app_delivery_stats stats;
 };
 
 void app_delivery_init(struct app_delivery *delivery, const struct app_rooms *rooms,
-                       unsigned partitions);
+                       struct app_recent *recent, unsigned partitions);
 void app_delivery_fini(struct app_delivery *delivery);
 
-/* One message that came on the room's channel. */
+/* One message that came on the room's channel; also while nobody is in the room. */
 void app_delivery_message(struct app_delivery *delivery, struct app_room *room,
                           const struct bus_envelope *envelope);
 /* Counts and logs what came on a channel of ours and is not fit to be passed on. */

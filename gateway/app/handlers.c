@@ -6,69 +6,105 @@
 #include "util/clock.h"
 #include "util/jtext.h"
 
-enum { ANSWER_MAX = 64 * 1024, ASKED_MAX = 512 };
+enum {
+    ANSWER_MAX = 64 * 1024,
+    ASKED_MAX = 512,
+    HISTORY_BYTES_MAX = 1024 * 1024, /* of the events in one answer */
+    EVENT_HEAD = 96,                 /* bytes of an event there beside its payload */
+};
 
 /* Who is to be answered, if anybody. */
 struct reply {
-    struct sio_socket *socket;
+    struct app_member *member;
     uint64_t ack_id;
     bool wanted;
 };
 
-static struct reply reply_to(const struct app_member *member, const struct sio_event *event)
+static struct reply reply_to(struct app_member *member, const struct sio_event *event)
 {
-    return (struct reply){member->socket, event->ack_id, event->wants_ack};
+    return (struct reply){member, event->ack_id, event->wants_ack};
 }
 
-/*
- * Sends what was composed. A client that can't be answered must not wait for ever: it is
- * disconnected where it isn't already, and comes back.
- */
+static void disconnect(struct sio_socket *socket, enum err err)
+{
+    log_debug("acknowledgement not sent", LOG_STR("socket", sio_socket_id(socket)), LOG_ERR(err));
+    eio_session_close(sio_socket_session(socket), EIO_CLOSE_SERVER);
+}
+
+void app_send_ack(struct sio_socket *socket, uint64_t ack_id, struct str answer)
+{
+    enum err err = sio_socket_ack(socket, ack_id, answer, NULL, 0);
+    if (err) {
+        disconnect(socket, err);
+    }
+}
+
+/* Sends what was composed. */
 static void send_reply(struct reply reply, enum err composed, struct buf *answer)
 {
-    if (reply.wanted) {
-        enum err err = composed
-                           ? composed
-                           : sio_socket_ack(reply.socket, reply.ack_id, buf_str(answer), NULL, 0);
-        if (err) {
-            log_debug("acknowledgement not sent", LOG_STR("socket", sio_socket_id(reply.socket)),
-                      LOG_ERR(err));
-            eio_session_close(sio_socket_session(reply.socket), EIO_CLOSE_SERVER);
-        }
+    if (reply.wanted && composed) {
+        disconnect(reply.member->socket, composed);
+    } else if (reply.wanted) {
+        app_send_ack(reply.member->socket, reply.ack_id, buf_str(answer));
     }
     buf_fini(answer);
 }
 
-/* {"success":…,"room":…,"message":"<prefix><room>"}; without room the message is the prefix. */
-static void answer_outcome(struct reply reply, bool success, struct str room, const char *prefix)
+/* Sends it when the member's session, which has changed, is kept. */
+static void promise_reply(struct reply reply, enum err composed, struct buf *answer)
 {
-    struct buf answer, message;
-    buf_init(&answer, ANSWER_MAX);
+    struct app_session *session = reply.member->session;
+    struct app_promise *promise = NULL;
+    if (!session || composed) {
+        send_reply(reply, composed, answer);
+        return;
+    }
+    if (reply.wanted && !(promise = app_promise_new(false))) {
+        send_reply(reply, ERR_NOMEM, answer);
+        return;
+    }
+    if (promise) {
+        promise->ack_id = reply.ack_id;
+        promise->answer = *answer;
+    } else {
+        buf_fini(answer);
+    }
+    app_session_keep(session, promise);
+}
+
+/* {"success":…,"room":…,"message":"<prefix><room>"; without room the message is the prefix. */
+static enum err compose(bool success, struct str room, const char *prefix, struct buf *answer)
+{
+    struct buf message;
     buf_init(&message, ANSWER_MAX);
     enum err err = buf_append(&message, str_from(prefix));
     err = err || !success ? err : buf_append(&message, room);
-    err = err ? err : buf_printf(&answer, "{\"success\":%s,", success ? "true" : "false");
+    err = err ? err : buf_printf(answer, "{\"success\":%s,", success ? "true" : "false");
     if (!err && room.len > 0) {
-        err = buf_append(&answer, STR("\"room\":"));
-        err = err ? err : jtext_quote(room, &answer);
-        err = err ? err : buf_append_char(&answer, ',');
+        err = buf_append(answer, STR("\"room\":"));
+        err = err ? err : jtext_quote(room, answer);
+        err = err ? err : buf_append_char(answer, ',');
     }
-    err = err ? err : buf_append(&answer, STR("\"message\":"));
-    err = err ? err : jtext_quote(buf_str(&message), &answer);
-    err = err ? err : buf_append_char(&answer, '}');
+    err = err ? err : buf_append(answer, STR("\"message\":"));
+    err = err ? err : jtext_quote(buf_str(&message), answer);
     buf_fini(&message);
-    send_reply(reply, err, &answer);
+    return err;
 }
 
 static void refuse(struct reply reply, struct str room, const char *why)
 {
-    answer_outcome(reply, false, room, why);
+    struct buf answer;
+    buf_init(&answer, ANSWER_MAX);
+    enum err err = compose(false, room, why, &answer);
+    err = err ? err : buf_append_char(&answer, '}');
+    send_reply(reply, err, &answer);
 }
 
-/* What a client wrote as {room, id}: still to be judged. */
+/* What a client wrote as {room, id, since?, last?}: still to be judged. */
 struct asked {
     struct str kind, id;
-    struct buf text; /* "kind:id" as it was asked for */
+    struct buf text;         /* "kind:id" as it was asked for */
+    struct str since, last;  /* JSON text; empty where there is none */
 };
 
 /* Empty where no two strings were given. */
@@ -106,6 +142,8 @@ static enum err read_asked(const struct sio_event *event, struct asked *asked)
     size_t kind_len = asked->text.len;
     err = err ? err : buf_append_char(&asked->text, ':');
     err = err ? err : append_text(jtext_member(object, STR("id")), true, &asked->text);
+    asked->since = jtext_member(object, STR("since"));
+    asked->last = jtext_member(object, STR("last"));
     if (!err) {
         asked->kind = str_range(asked->text.data, kind_len);
         asked->id = str_skip(buf_str(&asked->text), kind_len + 1);
@@ -154,13 +192,42 @@ static const char *forbid(struct app_member *member, const struct room_name *nam
     return NULL;
 }
 
-/* The answer follows with the join's end. */
+/* What of the room's past is wanted. NULL, or what is wrong with the wish. */
+static const char *read_past(const struct app_member *member, const struct asked *asked,
+                             struct app_join *join)
+{
+    uint64_t number, most = member->app->options->max_history;
+    struct str since = asked->since;
+    if (since.len > 0 && asked->last.len > 0) {
+        return "Expected since or last, not both";
+    }
+    join->wants_past = since.len > 0 || asked->last.len > 0;
+    if (since.len > 0) {
+        bool text = jtext_kind(since) == JTEXT_STRING;
+        since = text ? str_range(since.ptr + 1, since.len - 2) : since;
+        bool good = text && !str_to_u64(since, &join->past.position.since);
+        return good ? NULL : "Invalid since; expected the id of an event";
+    }
+    if (asked->last.len > 0) {
+        if (str_to_u64(asked->last, &number) || number == 0) {
+            return "Invalid last; expected a whole number from 1";
+        }
+        join->past.most = (unsigned)(number < most ? number : most);
+    }
+    return NULL;
+}
+
+/* The answer follows with the join's end. `past`: what of it is wanted, as in another join. */
 static const char *join_one(struct app_member *member, const struct room_name *name,
-                            struct reply reply, bool visible)
+                            struct reply reply, bool visible, const struct app_join *past)
 {
     struct app *app = member->app;
-    struct app_join wanted = {
-        .member = member, .ack_id = reply.ack_id, .wants_ack = reply.wanted, .visible = visible};
+    struct app_join wanted = {.member = member,
+                              .ack_id = reply.ack_id,
+                              .wants_ack = reply.wanted,
+                              .visible = visible,
+                              .wants_past = past->wants_past,
+                              .past = {.position = past->past.position, .most = past->past.most}};
     enum err err = app_rooms_get(&app->rooms, name, &wanted.room);
     if (!err) {
         err = app_join_begin(&app->joins, &wanted);
@@ -177,24 +244,26 @@ static const char *join_one(struct app_member *member, const struct room_name *n
  * join is in app_answer_join.
  */
 static const char *join(struct app_member *member, const struct sio_event *event,
-                        const struct room_name *name)
+                        const struct room_name *name, const struct app_join *past)
 {
     struct reply reply = reply_to(member, event);
     struct room_name sub;
     if (!app_member_is_address(member, name)) {
-        return join_one(member, name, reply, true);
+        return join_one(member, name, reply, true, past);
     }
     enum err err = room_name_make(ROOM_USER, app_member_sub(member), &sub);
-    return err ? "Invalid id" : join_one(member, &sub, reply, false);
+    return err ? "Invalid id" : join_one(member, &sub, reply, false, past);
 }
 
 static void handle_subscribe(struct app_member *member, const struct sio_event *event)
 {
     struct asked asked;
     struct room_name room;
+    struct app_join past = {0};
     const char *why = read_room(event, &asked, &room);
+    why = why ? why : read_past(member, &asked, &past);
     why = why ? why : forbid(member, &room);
-    why = why ? why : join(member, event, &room);
+    why = why ? why : join(member, event, &room, &past);
     if (why) {
         member->app->stats.refused++;
         refuse(reply_to(member, event), asked_name(&asked), why);
@@ -205,22 +274,78 @@ static void handle_subscribe(struct app_member *member, const struct sio_event *
 static void refuse_join(const struct app_join *join, struct str room, const char *why)
 {
     join->member->app->stats.refused++;
-    refuse((struct reply){join->member->socket, join->ack_id, join->wants_ack}, room, why);
+    refuse((struct reply){join->member, join->ack_id, join->wants_ack}, room, why);
 }
 
 /* The member is in the unseen room of its sub, or will not be. */
 static void go_on_with_address(const struct app_join *join, const char *why)
 {
     struct app_member *member = join->member;
-    struct reply reply = {member->socket, join->ack_id, join->wants_ack};
+    struct reply reply = {member, join->ack_id, join->wants_ack};
     struct room_name name;
     if (room_name_make(ROOM_USER, app_member_address(member), &name)) {
         return; /* an address is the id of a room since the token was read */
     }
-    why = why ? why : join_one(member, &name, reply, true);
+    why = why ? why : join_one(member, &name, reply, true, join);
     if (why) {
         refuse_join(join, room_name_str(&name), why);
     }
+}
+
+/* {"id":…,"event":…,"payload":…} */
+static enum err append_event(const struct app_event *event, struct buf *out)
+{
+    enum err err = buf_printf(out, "{\"id\":\"%llu\",\"event\":\"%s\",\"payload\":",
+                              (unsigned long long)event->id, event->name);
+    err = err ? err : buf_append(out, app_event_payload(event));
+    return err ? err : buf_append_char(out, '}');
+}
+
+/* The oldest from which on everything is wanted, and fits into one answer. */
+static const struct app_recent_entry *first_to_tell(const struct app_join *join, bool *ret_all)
+{
+    uint64_t most = join->past.most ? join->past.most : join->member->app->options->max_history;
+    const struct app_recent_entry *first = app_recent_past(join->room, join->past.position.since);
+    uint64_t count = 0;
+    size_t bytes = 0;
+    for (const struct app_recent_entry *entry = first; entry; entry = app_recent_next(entry)) {
+        count++;
+        bytes += entry->event->payload_len + EVENT_HEAD;
+        while (first != entry && (count > most || bytes > HISTORY_BYTES_MAX)) {
+            count--;
+            bytes -= first->event->payload_len + EVENT_HEAD;
+            first = app_recent_next(first);
+            *ret_all = false;
+        }
+    }
+    return first;
+}
+
+/* ,"events":[…],"complete":… */
+static enum err append_past(const struct app_join *join, struct buf *out)
+{
+    bool all = true;
+    const struct app_recent_entry *entry = first_to_tell(join, &all);
+    enum err err = buf_append(out, STR(",\"events\":["));
+    for (bool more = false; entry && !err; entry = app_recent_next(entry), more = true) {
+        err = more ? buf_append_char(out, ',') : OK;
+        err = err ? err : append_event(entry->event, out);
+    }
+    bool complete = join->past.complete && (all || join->past.most > 0);
+    return err ? err : buf_printf(out, "],\"complete\":%s", complete ? "true" : "false");
+}
+
+static void confirm(const struct app_join *join)
+{
+    struct buf answer;
+    buf_init(&answer, 2 * HISTORY_BYTES_MAX);
+    enum err err = compose(true, app_room_name(join->room), "Subscribed to ", &answer);
+    if (join->wants_past) {
+        err = err ? err : append_past(join, &answer);
+    }
+    err = err ? err : buf_append_char(&answer, '}');
+    join->member->app->stats.subscribed++;
+    promise_reply((struct reply){join->member, join->ack_id, join->wants_ack}, err, &answer);
 }
 
 void app_answer_join(const struct app_join *join, enum app_join_result result)
@@ -236,9 +361,7 @@ void app_answer_join(const struct app_join *join, enum app_join_result result)
     } else if (refusals[result]) {
         refuse_join(join, app_room_name(join->room), refusals[result]);
     } else {
-        join->member->app->stats.subscribed++;
-        answer_outcome((struct reply){join->member->socket, join->ack_id, join->wants_ack}, true,
-                       app_room_name(join->room), "Subscribed to ");
+        confirm(join);
     }
 }
 
@@ -304,8 +427,12 @@ static void handle_unsubscribe(struct app_member *member, const struct sio_event
     if (why) {
         refuse(reply_to(member, event), asked_name(&asked), why);
     } else {
+        struct buf answer;
+        buf_init(&answer, ANSWER_MAX);
         leave(member, &name);
-        answer_outcome(reply_to(member, event), true, room_name_str(&name), "Unsubscribed from ");
+        enum err err = compose(true, room_name_str(&name), "Unsubscribed from ", &answer);
+        err = err ? err : buf_append_char(&answer, '}');
+        promise_reply(reply_to(member, event), err, &answer);
     }
     buf_fini(&asked.text);
 }

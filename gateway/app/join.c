@@ -9,6 +9,7 @@ static void unlink_join(struct app_join *join)
     list_remove(&join->of_room);
     list_remove(&join->of_member);
     list_remove(&join->by_time);
+    app_history_cancel(&join->past);
 }
 
 static void end_join(struct app_joins *joins, struct app_join *join, enum app_join_result result)
@@ -20,10 +21,30 @@ static void end_join(struct app_joins *joins, struct app_join *join, enum app_jo
 }
 
 /* The member becomes one of the room's. */
+static void enter(struct app_joins *joins, struct app_join *join)
+{
+    uint64_t since = join->entered ? join->entered : join->room->channel.last_id;
+    enum err err = app_member_enter(join->member, join->room, join->visible, since);
+    end_join(joins, join, err ? APP_JOIN_FAILED : APP_JOIN_DONE);
+}
+
+/* What was missed is in memory now, up to the event after which the member is in. */
+static void on_past(struct app_history_wait *wait)
+{
+    struct app_join *join = container_of(wait, struct app_join, past);
+    enter(&join->member->app->joins, join);
+}
+
+/* The room is live. */
 static void complete(struct app_joins *joins, struct app_join *join)
 {
-    enum err err = app_member_enter(join->member, join->room, join->visible);
-    end_join(joins, join, err ? APP_JOIN_FAILED : APP_JOIN_DONE);
+    if (!join->wants_past) {
+        enter(joins, join);
+    } else if (!join->past.ready) {
+        join->past.ready = on_past;
+        join->past.room = join->room;
+        app_history_ask(joins->history, &join->past);
+    }
 }
 
 static void on_timer(struct wheel_timer *timer)
@@ -41,10 +62,12 @@ static void on_timer(struct wheel_timer *timer)
     }
 }
 
-void app_joins_init(struct app_joins *joins, struct loop *loop, uint64_t timeout_ms,
+void app_joins_init(struct app_joins *joins, struct loop *loop, struct app_history *history,
+                    uint64_t timeout_ms,
                     void (*on_end)(struct app_join *join, enum app_join_result result))
 {
-    *joins = (struct app_joins){.loop = loop, .timeout_ms = timeout_ms, .on_end = on_end};
+    *joins = (struct app_joins){
+        .loop = loop, .history = history, .timeout_ms = timeout_ms, .on_end = on_end};
     list_init(&joins->by_time);
     wheel_timer_init(&joins->timer, on_timer);
 }
@@ -75,22 +98,44 @@ enum err app_join_begin(struct app_joins *joins, const struct app_join *wanted)
     list_init(&join->of_room);
     list_init(&join->of_member);
     list_init(&join->by_time);
+    list_init(&join->past.node);
     list_push_back(&join->member->joins, &join->of_member);
-    if (app_room_is_live(join->room)) {
-        complete(joins, join);
+    bool live = app_room_is_live(join->room);
+    if (live && !join->wants_past) {
+        enter(joins, join);
         return OK;
     }
     list_push_back(&join->room->of.joins, &join->of_room);
     if (!join->automatic) {
         watch_time(joins, join);
     }
+    if (live) {
+        complete(joins, join);
+    }
     return OK;
+}
+
+static size_t count_joins(const struct app_room *room)
+{
+    size_t count = 0;
+    if (!room->is_idle) {
+        LIST_FOR_EACH (node, next, &room->of.joins) {
+            count++;
+        }
+    }
+    return count;
 }
 
 void app_joins_room_live(struct app_joins *joins, struct app_room *room)
 {
-    while (!room->is_idle && !list_empty(&room->of.joins)) {
-        complete(joins, list_entry(room->of.joins.next, struct app_join, of_room));
+    /* Once around: those that wait for the room's past stay. */
+    for (size_t n = count_joins(room); n > 0 && !room->is_idle; n--) {
+        struct list *node = list_pop_front(&room->of.joins);
+        if (!node) {
+            return;
+        }
+        list_push_back(&room->of.joins, node);
+        complete(joins, list_entry(node, struct app_join, of_room));
     }
 }
 

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "app/history.h"
 #include "app/member.h"
 #include "util/attr.h"
 #include "util/err.h"
@@ -31,10 +32,14 @@ struct app_join {
     bool automatic; /* part of connecting: waits however long, `connected` follows the last */
     bool visible;   /* to be shown by getRooms */
     bool counts;    /* one room more than the member has, or waits for already */
+    bool wants_past; /* it ends when the room's events past a position are in memory, too */
+    uint64_t entered; /* where the membership began, for one that was interrupted; 0: now */
+    struct app_history_wait past; /* position and most; the rest is private but for `complete` */
 };
 
 struct app_joins {
     struct loop *loop;
+    struct app_history *history;
     uint64_t timeout_ms;
     struct list by_time; /* those that can time out, oldest first */
     struct wheel_timer timer;
@@ -42,7 +47,8 @@ struct app_joins {
     void (*on_end)(struct app_join *join, enum app_join_result result);
 };
 
-void app_joins_init(struct app_joins *joins, struct loop *loop, uint64_t timeout_ms,
+void app_joins_init(struct app_joins *joins, struct loop *loop, struct app_history *history,
+                    uint64_t timeout_ms,
                     void (*on_end)(struct app_join *join, enum app_join_result result));
 void app_joins_fini(struct app_joins *joins);
 

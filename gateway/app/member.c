@@ -98,7 +98,8 @@ static void show(struct app_member *member, struct app_membership *membership)
     app_room_show(&member->app->rooms, membership->room);
 }
 
-enum err app_member_enter(struct app_member *member, struct app_room *room, bool visible)
+enum err app_member_enter(struct app_member *member, struct app_room *room, bool visible,
+                          uint64_t since)
 {
     struct app_membership *membership = app_member_in(member, room);
     if (!membership) {
@@ -109,7 +110,7 @@ enum err app_member_enter(struct app_member *member, struct app_room *room, bool
             return err;
         }
         membership = &member->memberships[member->count++];
-        *membership = (struct app_membership){.room = room, .index = index};
+        *membership = (struct app_membership){.room = room, .since = since, .index = index};
     }
     if (visible && !membership->visible) {
         show(member, membership);

@@ -16,9 +16,13 @@
 #include "util/rcbuf.h"
 
 struct app;
+struct app_event;
+struct app_recovery;
+struct app_session;
 
 struct app_membership {
     struct app_room *room;
+    uint64_t since; /* the room's last event when it was entered: nothing up to it is due */
     uint32_t index; /* of this member among the room's */
     bool visible;   /* shown by getRooms; the room of a `sub` beside an address is not */
 };
@@ -29,6 +33,8 @@ struct app_member {
     struct app *app;
     struct sio_socket *socket;
     uint64_t last_id;  /* of the event that was delivered last; 0 before the first */
+    struct app_session *session;   /* NULL: it can't recover, and gets events without their ids */
+    struct app_recovery *recovery; /* while it is being recovered */
     struct list joins; /* struct app_join by of_member */
     struct app_membership *memberships; /* in the order of entering; `embedded` or on the heap */
     struct app_membership embedded[APP_MEMBERSHIPS_EMBEDDED];
@@ -42,7 +48,7 @@ struct app_member {
 /* NULL without memory. */
 struct app_member *app_member_new(struct app *app, struct sio_socket *socket,
                                   const struct app_identity *identity);
-/* Leaves every room. Its joins must have been cancelled. */
+/* Leaves every room. Its joins must have been cancelled, its session and recovery ended. */
 void app_member_free(struct app_member *member);
 
 struct str app_member_sub(const struct app_member *member);
@@ -59,9 +65,12 @@ bool app_member_is_sub(const struct app_member *member, const struct room_name *
 struct app_membership *app_member_in(struct app_member *member, const struct app_room *room);
 /* Whether getRooms shows the room. */
 bool app_member_sees(struct app_member *member, const struct app_room *room);
-/* Idempotent; a visible entry makes a hidden one visible. NOMEM. */
+/*
+ * Idempotent; a visible entry makes a hidden one visible. `since` is where a new membership begins.
+ * NOMEM.
+ */
 MUST_CHECK enum err app_member_enter(struct app_member *member, struct app_room *room,
-                                     bool visible);
+                                     bool visible, uint64_t since);
 /* Stays in, without seeing it. Idempotent; nothing where it is not in. */
 void app_member_hide(struct app_member *member, struct app_room *room);
 /* Idempotent. The room may be idle afterwards. */

@@ -142,11 +142,11 @@ static void entering_and_seeing_are_told_apart(void **state)
     struct stage *stage = *state;
     struct app_member *member = make(stage);
     struct app_room *room = stage->rooms[0];
-    assert_int_equal(app_member_enter(member, room, false), OK);
+    assert_int_equal(app_member_enter(member, room, false, 0), OK);
     assert_false(app_member_sees(member, room));
-    assert_int_equal(app_member_enter(member, room, true), OK);
-    assert_int_equal(app_member_enter(member, room, true), OK);
-    assert_int_equal(app_member_enter(member, room, false), OK); /* stays to be seen */
+    assert_int_equal(app_member_enter(member, room, true, 0), OK);
+    assert_int_equal(app_member_enter(member, room, true, 0), OK);
+    assert_int_equal(app_member_enter(member, room, false, 0), OK); /* stays to be seen */
     assert_true(app_member_sees(member, room));
     assert_int_equal(room->count, 1);
     assert_int_equal(stage->app.rooms.visible, 1);
@@ -169,7 +169,7 @@ static void many_members_of_many_rooms_keep_their_places(void **state)
     for (unsigned m = 0; m < MEMBERS; m++) {
         members[m] = make(stage);
         for (unsigned r = 0; r < ROOMS; r++) {
-            assert_int_equal(app_member_enter(members[m], stage->rooms[r], (r + m) % 2), OK);
+            assert_int_equal(app_member_enter(members[m], stage->rooms[r], (r + m) % 2, 0), OK);
         }
     }
     for (unsigned r = 0; r < ROOMS; r++) { /* another one leaves each room */
@@ -203,14 +203,14 @@ static void live_without_memory(void *context)
     }
     struct app_member *other = NULL;
     for (unsigned r = 0; r < 8; r++) {
-        enum err err = app_member_enter(member, stage->rooms[r], true);
+        enum err err = app_member_enter(member, stage->rooms[r], true, 0);
         assert_true(!err || err == ERR_NOMEM);
         assert_int_equal(app_member_sees(member, stage->rooms[r]), !err);
         check(member);
     }
     other = app_member_new(&stage->app, NULL, &stage->identity);
     if (other) { /* from one member to many */
-        enum err err = app_member_enter(other, stage->rooms[0], false);
+        enum err err = app_member_enter(other, stage->rooms[0], false, 0);
         assert_int_equal(app_member_in(other, stage->rooms[0]) != NULL, !err);
         check(other);
         app_member_free(other);

@@ -22,6 +22,9 @@ static void destroy(struct app_rooms *rooms, struct app_room *room)
 {
     list_remove(&room->of.idle);
     rooms->idle_count--;
+    if (rooms->on_drop) {
+        rooms->on_drop(rooms->owner, room);
+    }
     bus_subscriber_drop(rooms->subscriber, &room->channel);
     free(room);
 }

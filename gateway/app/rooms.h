@@ -20,6 +20,8 @@
 #include "util/list.h"
 
 struct app_member;
+struct app_recent_entry;
+struct app_history_read;
 
 struct app_room {
     struct bus_channel channel;
@@ -36,6 +38,9 @@ struct app_room {
     uint32_t capacity; /* 0 while idle */
     uint32_t visible;  /* members that see it in their list of rooms */
     bool is_idle;
+    struct app_recent_entry *recent;  /* the newest of its events in memory (app/recent.h) */
+    uint64_t recent_from;             /* all with a larger id are there */
+    struct app_history_read *reading; /* its log, just now (app/history.h) */
     char name[]; /* canonical, not terminated */
 };
 
@@ -47,6 +52,9 @@ struct app_rooms {
     size_t idle_count, max_idle;
     struct wheel_timer sweep;
     size_t visible; /* rooms that are in somebody's list of rooms */
+    /* A room is about to be dropped; set by whoever keeps something of rooms. NULL: nobody. */
+    void (*on_drop)(void *owner, struct app_room *room);
+    void *owner;
 };
 
 /*

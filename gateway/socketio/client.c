@@ -137,8 +137,11 @@ static enum err take_connect(struct sio_client *client, const struct sio_packet 
     if (!socket) {
         return ERR_NOMEM;
     }
-    of->ops->on_connect(of->owner, socket, packet->payload,
-                        client->authorization ? rcbuf_str(client->authorization) : STR(""));
+    const struct sio_handshake handshake = {
+        .authorization = client->authorization ? rcbuf_str(client->authorization) : STR(""),
+        .has_origin = client->has_origin,
+    };
+    of->ops->on_connect(of->owner, socket, packet->payload, &handshake);
     return OK;
 }
 
@@ -258,6 +261,7 @@ static enum err on_open(void *owner, struct eio_session *session,
     }
     client->server = server;
     client->session = session;
+    client->has_origin = http_request_header(request, STR("Origin")).len > 0;
     list_init(&client->ended);
     if (authorization.len > 0) {
         client->authorization = rcbuf_copy(authorization);

@@ -96,12 +96,12 @@ struct app {
 };
 
 static void on_connect(void *owner, struct sio_socket *socket, struct str auth,
-                       struct str authorization)
+                       const struct sio_handshake *handshake)
 {
     struct app *app = owner;
     app->connects++;
     app->last = socket;
-    assert_string_equal(authorization.ptr ? "Bearer x" : "", "Bearer x");
+    assert_string_equal(handshake->authorization.ptr ? "Bearer x" : "", "Bearer x");
     if (str_eq(auth, STR("{\"refuse\":1}"))) {
         sio_socket_refuse(socket, STR("no"), STR(""));
     } else if (!str_eq(auth, STR("{\"later\":1}"))) {

@@ -58,6 +58,7 @@ struct sio_client {
     struct sio_binary *binary;     /* a packet whose attachments are due; NULL at rest */
     struct rcbuf *authorization;   /* the request header's value; NULL without */
     struct list ended;             /* node of server->ended */
+    bool has_origin;               /* its request had the header */
     bool closing;                  /* the session has been asked to close */
     bool dismissed;          /* a socket was ended by us, so packets for it may be on their way */
     struct sio_socket first; /* most clients have one */

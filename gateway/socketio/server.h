@@ -36,6 +36,12 @@ struct sio_event {
     size_t attachment_count;
 };
 
+/* What is known of the request that opened a client's session; borrowed until return. */
+struct sio_handshake {
+    struct str authorization; /* value of the header; empty without */
+    bool has_origin;          /* it came from a web page */
+};
+
 enum sio_disconnect_reason {
     SIO_DISCONNECT_CLIENT,    /* DISCONNECT packet */
     SIO_DISCONNECT_SERVER,    /* sio_socket_disconnect */
@@ -44,12 +50,11 @@ enum sio_disconnect_reason {
 
 struct sio_namespace_ops {
     /*
-     * CONNECT arrived. `auth` is its JSON object as text, empty without. `authorization` is the
-     * value of the session's Authorization request header, empty without. The callee answers now or
+     * CONNECT arrived. `auth` is its JSON object as text, empty without. The callee answers now or
      * later with sio_socket_accept or sio_socket_refuse, or the session ends first (on_disconnect).
      */
     void (*on_connect)(void *owner, struct sio_socket *socket, struct str auth,
-                       struct str authorization);
+                       const struct sio_handshake *handshake);
     /* Only for accepted sockets. */
     void (*on_event)(struct sio_socket *socket, const struct sio_event *event);
     /* Last call for this socket; the callee forgets it. Comes for every on_connect that was not
@@ -93,6 +98,9 @@ struct str sio_socket_id(const struct sio_socket *socket);
 MUST_CHECK enum err sio_socket_accept(struct sio_socket *socket);
 /* The same with the private id of connection state recovery: {"sid":…,"pid":…}. */
 MUST_CHECK enum err sio_socket_accept_with_pid(struct sio_socket *socket, struct str pid);
+/* The same for a client that has come back: `sid` (SIO_SID_LEN characters) is its id of before. */
+MUST_CHECK enum err sio_socket_accept_again(struct sio_socket *socket, struct str sid,
+                                            struct str pid);
 /* Answers CONNECT_ERROR {"message":…} (and "data", JSON text, unless empty); the socket is gone. */
 void sio_socket_refuse(struct sio_socket *socket, struct str message, struct str data);
 

@@ -1,5 +1,6 @@
 /* One client's place in a namespace: the verbs that the application has. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "socketio/private.h"
 #include "util/jtext.h"
@@ -106,6 +107,15 @@ enum err sio_socket_accept_with_pid(struct sio_socket *socket, struct str pid)
     socket->state = SIO_SOCKET_CONNECTED;
     sio_client_watch(socket->client);
     return send_text(socket, err, &text);
+}
+
+enum err sio_socket_accept_again(struct sio_socket *socket, struct str sid, struct str pid)
+{
+    if (socket->state != SIO_SOCKET_CONNECTING || sid.len != SIO_SID_LEN) {
+        return ERR_CLOSED;
+    }
+    memcpy(socket->id, sid.ptr, SIO_SID_LEN);
+    return sio_socket_accept_with_pid(socket, pid);
 }
 
 enum err sio_socket_accept(struct sio_socket *socket)

@@ -39,7 +39,7 @@ static bool auth_has(struct str auth, const char *key)
 }
 
 static void on_connect(void *owner, struct sio_socket *socket, struct str auth,
-                       struct str authorization)
+                       const struct sio_handshake *handshake)
 {
     (void)owner;
     if (auth_has(auth, "refuse")) {
@@ -58,7 +58,7 @@ static void on_connect(void *owner, struct sio_socket *socket, struct str auth,
     }
     emit(socket, "auth", auth.len > 0 ? auth : STR("{}"));
     if (auth_has(auth, "header")) {
-        emit_header(socket, authorization);
+        emit_header(socket, handshake->authorization);
     }
 }
 

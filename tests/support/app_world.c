@@ -68,7 +68,8 @@ const char *eio_close_reason_name(enum eio_close_reason reason)
 void app_world_init(struct app_world *world)
 {
     *world = (struct app_world){0};
-    redis_server_start(&world->redis, NULL, false);
+    static const char *const durable[] = {"--appendonly", "yes", "--appendfsync", "always", NULL};
+    redis_server_start(&world->redis, durable, false);
     world->redis_options = redis_peer_options(&world->redis);
     world->options = (struct app_options){
         .auth = {.secret = secret},
@@ -76,7 +77,18 @@ void app_world_init(struct app_world *world)
         .linger_ms = 100,
         .max_idle_rooms = 1000,
         .max_rooms = 5,
-        .bus = {{STR("guesslyfe:"), 1}, &world->redis_options, 100},
+        .bus = {.keys = {STR("guesslyfe:"), 1},
+                .redis = &world->redis_options,
+                .batch = 100,
+                .gateway_id = "gateway",
+                .history = {[ROOM_MARKET] = {100, 300},
+                            [ROOM_CREATOR] = {100, 300},
+                            [ROOM_USER] = {50, 86400},
+                            [ROOM_GLOBAL] = {10, 3600}}},
+        .recovery_window_ms = 60000,
+        .recovery_bytes = 1000000,
+        .recent_bytes = 1000000,
+        .max_history = 100,
     };
     world->sio_options = (struct sio_server_options){.connect_timeout_ms = 60000,
                                                      .attachment_timeout_ms = 60000,

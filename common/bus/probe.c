@@ -1,0 +1,225 @@
+/*
+ * Whether what is published arrives. Two connections that stand prove nothing: one may lead to a
+ * primary that was, or both to a host that is cut off. So every gateway publishes to itself, by the
+ * script that everybody publishes with, and looks whether it comes back. A probe has an id like any
+ * event: all that is older has come before it.
+ */
+#include <hiredis/hiredis.h>
+#include <string.h>
+
+#include "bus/subscriber_private.h"
+#include "util/rand.h"
+
+enum {
+    MISSED_MAX = 2,    /* in a row: then both connections are made anew */
+    PUBLISH_ARGS = 9,  /* clock, log; event, rooms, payload, remember; channel, length, age */
+    READY_INTERVALS = 3,
+};
+
+static const char probe_event[] = "probe";
+
+/* --- What Redis holds --- */
+
+/* The one that is there now, whoever set it. */
+static void on_epoch(void *context, const struct redisReply *reply)
+{
+    struct bus_subscriber *subscriber = context;
+    if (reply->type != REDIS_REPLY_STRING || reply->len != BUS_EPOCH_LEN) {
+        return;
+    }
+    bool changed = subscriber->epoch_known &&
+                   memcmp(subscriber->epoch, reply->str, BUS_EPOCH_LEN) != 0;
+    memcpy(subscriber->epoch, reply->str, BUS_EPOCH_LEN);
+    subscriber->epoch_known = true;
+    if (changed) {
+        bus_catch_up_start_over(subscriber, "Redis has lost what it held");
+    }
+}
+
+/* Without memory the next probe asks again. */
+void bus_probe_store_up(struct bus_subscriber *subscriber)
+{
+    char fresh[BUS_EPOCH_LEN];
+    struct buf key = {0};
+    rand_id(fresh, sizeof fresh);
+    if (!bus_epoch_key(&subscriber->keys, &key)) {
+        const struct str set[] = {STR("SET"), buf_str(&key), {fresh, sizeof fresh}, STR("NX")};
+        const struct str get[] = {STR("GET"), buf_str(&key)};
+        if (bus_store_ask(subscriber->store, set, ARRAY_LEN(set), NULL, NULL)) {
+            bus_store_ask(subscriber->store, get, ARRAY_LEN(get), on_epoch, subscriber);
+        }
+    }
+    buf_fini(&key);
+}
+
+struct str bus_subscriber_epoch(const struct bus_subscriber *subscriber)
+{
+    return str_range(subscriber->epoch, subscriber->epoch_known ? BUS_EPOCH_LEN : 0);
+}
+
+/* --- Probes --- */
+
+static void on_published(void *context, const struct redisReply *reply)
+{
+    struct bus_subscriber *subscriber = context;
+    subscriber->probe_refused = reply->type == REDIS_REPLY_ERROR;
+    if (subscriber->probe_refused && subscriber->barrier > 0) {
+        bus_catch_up_go_on(subscriber); /* it will never come */
+    }
+}
+
+static enum err publish(struct bus_subscriber *subscriber, unsigned partition, struct str payload)
+{
+    struct buf clock = {0}, log = {0};
+    enum err err = bus_clock_key(&subscriber->keys, partition, &clock);
+    err = err ? err : buf_printf(&log, STR_FMT "{%u}:log:", STR_ARG(subscriber->keys.prefix),
+                                 partition);
+    if (!err) {
+        const struct str args[PUBLISH_ARGS] = {
+            buf_str(&clock), buf_str(&log), str_from(probe_event), STR("-"), payload,
+            STR("0"), buf_str(&subscriber->inbox), STR("0"), STR("0")};
+        err = bus_store_call(subscriber->store, &bus_publish_script, 2, args, PUBLISH_ARGS,
+                             on_published, subscriber)
+                  ? OK
+                  : ERR_NOMEM;
+    }
+    buf_fini(&clock);
+    buf_fini(&log);
+    return err;
+}
+
+uint64_t bus_probe_send(struct bus_subscriber *subscriber, unsigned partition)
+{
+    struct buf payload = {0};
+    uint64_t number = ++subscriber->probe_sent;
+    enum err err = buf_printf(&payload, "%u %llu", partition, (unsigned long long)number);
+    err = err ? err : publish(subscriber, partition, buf_str(&payload));
+    (void)err; /* one that was not sent does not come back, which is noticed */
+    buf_fini(&payload);
+    subscriber->stats.probes++;
+    return number;
+}
+
+static void take_probe(struct bus_subscriber *subscriber, const struct bus_envelope *envelope)
+{
+    struct str rest = envelope->payload, head;
+    uint64_t partition, number;
+    if (!str_split(&rest, ' ', &head) || str_to_u64(head, &partition) ||
+        str_to_u64(rest, &number) || partition >= subscriber->keys.partitions) {
+        return;
+    }
+    subscriber->probe_seen_ms = loop_now(subscriber->loop);
+    subscriber->probe_seen = number > subscriber->probe_seen ? number : subscriber->probe_seen;
+    if (envelope->id > subscriber->seen[partition]) {
+        subscriber->seen[partition] = envelope->id;
+    }
+    if (subscriber->barrier > 0 && number >= subscriber->barrier) {
+        bus_catch_up_go_on(subscriber);
+    } else if (!bus_catch_up_holding(subscriber)) {
+        subscriber->passed[partition] = subscriber->seen[partition];
+    }
+}
+
+void bus_probe_message(struct bus_subscriber *subscriber, struct str message)
+{
+    struct bus_envelope envelope;
+    enum err err = bus_envelope_parse(message, &envelope);
+    if (err) {
+        subscriber->ops->on_garbage(subscriber->owner, buf_str(&subscriber->inbox), err);
+    } else if (str_eq(envelope.event, str_from(probe_event))) {
+        take_probe(subscriber, &envelope);
+    } else {
+        subscriber->ops->on_control(subscriber->owner, &envelope);
+    }
+}
+
+/* --- Health --- */
+
+static void send_all(struct bus_subscriber *subscriber)
+{
+    for (unsigned i = 0; i < subscriber->keys.partitions; i++) {
+        bus_probe_send(subscriber, i);
+    }
+}
+
+static void give_up_connections(struct bus_subscriber *subscriber)
+{
+    static const char why[] = "what is published does not come back";
+    subscriber->probes_missed = 0;
+    bus_store_renew(subscriber->store, why);
+    redis_link_renew(subscriber->link, why);
+}
+
+/* The last round of probes had an interval's time. */
+static void judge(struct bus_subscriber *subscriber)
+{
+    if (subscriber->probe_seen >= subscriber->probe_sent || subscriber->probe_refused) {
+        subscriber->probes_missed = 0;
+        return;
+    }
+    subscriber->stats.probes_missed++;
+    if (++subscriber->probes_missed >= MISSED_MAX) {
+        give_up_connections(subscriber);
+    }
+}
+
+static void schedule(struct bus_subscriber *subscriber)
+{
+    if (subscriber->options->probe_interval_ms > 0) {
+        loop_timer_set(subscriber->loop, &subscriber->probe_timer,
+                       subscriber->options->probe_interval_ms);
+    }
+}
+
+/* While we read nothing ourselves, nothing can be said. */
+static void on_tick(struct wheel_timer *timer)
+{
+    struct bus_subscriber *subscriber = container_of(timer, struct bus_subscriber, probe_timer);
+    if (bus_subscriber_connected(subscriber) && !subscriber->paused) {
+        judge(subscriber);
+    }
+    if (bus_subscriber_connected(subscriber)) {
+        bus_probe_store_up(subscriber);
+        send_all(subscriber);
+    }
+    schedule(subscriber);
+}
+
+void bus_probe_begin(struct bus_subscriber *subscriber)
+{
+    subscriber->probes_missed = 0;
+    if (subscriber->options->probe_interval_ms > 0) {
+        send_all(subscriber);
+        schedule(subscriber);
+    }
+}
+
+bool bus_subscriber_ready(const struct bus_subscriber *subscriber)
+{
+    uint64_t limit = READY_INTERVALS * subscriber->options->probe_interval_ms;
+    return bus_subscriber_connected(subscriber) && !subscriber->probe_refused &&
+           subscriber->probes_missed == 0 && subscriber->probe_seen_ms > 0 &&
+           (limit == 0 || bus_subscriber_probe_age_ms(subscriber) < limit);
+}
+
+uint64_t bus_subscriber_probe_age_ms(const struct bus_subscriber *subscriber)
+{
+    return subscriber->probe_seen_ms > 0 ? loop_now(subscriber->loop) - subscriber->probe_seen_ms
+                                         : UINT64_MAX;
+}
+
+/* --- Birth and death --- */
+
+enum err bus_probe_init(struct bus_subscriber *subscriber)
+{
+    wheel_timer_init(&subscriber->probe_timer, on_tick);
+    buf_init(&subscriber->inbox, 0);
+    return bus_gateway_channel(&subscriber->keys, str_from(subscriber->options->gateway_id),
+                               &subscriber->inbox);
+}
+
+void bus_probe_fini(struct bus_subscriber *subscriber)
+{
+    loop_timer_cancel(subscriber->loop, &subscriber->probe_timer);
+    buf_fini(&subscriber->inbox);
+}

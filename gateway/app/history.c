@@ -1,0 +1,253 @@
+#include "app/history.h"
+
+#include <stdlib.h>
+
+/* A room's log while it is read; hangs on the room. */
+struct app_history_read {
+    struct app_history *history;
+    struct app_room *room;
+    struct bus_log_query query;
+    struct list asking;  /* those whom this read answers */
+    struct list behind;  /* those who came after it was sent */
+    uint64_t since;      /* of the page that is asked for */
+    uint64_t from;       /* what has been read reaches down to here without a hole */
+    bool first;          /* no page has come yet */
+    struct app_event **events;
+    size_t count, capacity;
+};
+
+static void on_page(struct bus_log_query *query, const struct bus_log_page *page);
+
+static struct bus_history kept(const struct app_history *history, const struct app_room *room)
+{
+    struct room_name name;
+    return room_name_parse(app_room_name(room), &name) ? (struct bus_history){0}
+                                                       : history->bus->history[name.kind];
+}
+
+static void answer(struct app_history_wait *wait, bool complete)
+{
+    list_remove(&wait->node);
+    wait->complete = complete;
+    wait->ready(wait);
+}
+
+/* --- Reading --- */
+
+static void read_free(struct app_history_read *read)
+{
+    bus_log_cancel(&read->query);
+    while (read->count > 0) {
+        app_event_unref(&read->events[--read->count]);
+    }
+    free(read->events);
+    free(read);
+}
+
+static enum err send(struct app_history_read *read)
+{
+    const struct bus_subscriber_options *bus = read->history->bus;
+    struct bus_log_read asked = {.room = app_room_name(read->room), .since = read->since};
+    read->history->reads++;
+    return bus_log_ask(bus_subscriber_store(read->history->subscriber), &bus->keys, &asked, on_page,
+                       &read->query);
+}
+
+static uint64_t least_since(const struct list *asking)
+{
+    uint64_t least = UINT64_MAX;
+    LIST_FOR_EACH (node, next, asking) {
+        uint64_t since = list_entry(node, struct app_history_wait, node)->position.since;
+        least = since < least ? since : least;
+    }
+    return least;
+}
+
+/* Who could not be answered is told so; what there is in memory is there. */
+static void fail(struct app_history_read *read)
+{
+    struct app_room *room = read->room;
+    struct list asking;
+    list_init(&asking);
+    list_splice_back(&asking, &read->asking);
+    list_splice_back(&asking, &read->behind);
+    read->history->failed++;
+    read_free(read);
+    room->reading = NULL;
+    while (!list_empty(&asking)) {
+        answer(list_entry(asking.next, struct app_history_wait, node), false);
+    }
+}
+
+static void begin(struct app_history_read *read)
+{
+    read->since = read->from = least_since(&read->asking);
+    read->first = true;
+    if (send(read)) {
+        fail(read);
+    }
+}
+
+/* Each of those who ask knows another position; what the log holds before it is as good as proof. */
+static void judge(struct app_history_read *read, const struct bus_log_page *page)
+{
+    struct bus_history history = kept(read->history, read->room);
+    struct bus_envelope first = {0};
+    bool any = page->count > 0 && !bus_log_envelope(page, 0, &first);
+    LIST_FOR_EACH (node, next, &read->asking) {
+        struct app_history_wait *wait = list_entry(node, struct app_history_wait, node);
+        wait->complete = (any && first.id <= wait->position.since) ||
+                         bus_log_reaches(page, wait->position, history);
+    }
+    if (any && first.previous > read->from) {
+        read->from = first.previous;
+    }
+}
+
+static enum err keep_event(struct app_history_read *read, struct app_event *event)
+{
+    if (read->count == read->capacity) {
+        size_t capacity = read->capacity ? 2 * read->capacity : 16;
+        struct app_event **events = realloc(read->events, capacity * sizeof(struct app_event *));
+        if (!events) {
+            return ERR_NOMEM;
+        }
+        read->events = events;
+        read->capacity = capacity;
+    }
+    read->events[read->count++] = event;
+    return OK;
+}
+
+/* Memory holds all after recent_from; what no client may get is not missed by anyone. */
+static enum err keep_page(struct app_history_read *read, const struct bus_log_page *page)
+{
+    enum err err = OK;
+    for (size_t i = 0; !err && i < page->count; i++) {
+        struct bus_envelope envelope;
+        struct app_event *event;
+        const char *why;
+        if (bus_log_envelope(page, i, &envelope)) {
+            continue;
+        }
+        read->since = envelope.id;
+        if (envelope.id > read->room->recent_from) {
+            break;
+        }
+        err = app_event_new(&envelope, &event, &why);
+        if (err == ERR_INVALID) {
+            err = OK;
+        } else if (!err && (err = keep_event(read, event))) {
+            app_event_unref(&event);
+        }
+    }
+    return err;
+}
+
+/* Those who came meanwhile are asked about now, where memory has not become enough for them. */
+static void go_on(struct app_history *history, struct list *behind)
+{
+    while (!list_empty(behind)) {
+        struct app_history_wait *wait = list_entry(behind->next, struct app_history_wait, node);
+        list_remove(&wait->node);
+        app_history_ask(history, wait);
+    }
+}
+
+static void finish(struct app_history_read *read)
+{
+    struct app_history *history = read->history;
+    struct app_room *room = read->room;
+    struct list asking, behind;
+    list_init(&asking);
+    list_init(&behind);
+    list_splice_back(&asking, &read->asking);
+    list_splice_back(&behind, &read->behind);
+    if (read->from < room->recent_from) {
+        app_recent_put_before(history->recent, room, read->events, read->count, read->from);
+        read->count = 0;
+    }
+    room->reading = NULL;
+    read_free(read);
+    while (!list_empty(&asking)) {
+        struct app_history_wait *wait = list_entry(asking.next, struct app_history_wait, node);
+        answer(wait, wait->complete);
+    }
+    go_on(history, &behind);
+    app_recent_trim(history->recent);
+}
+
+static void on_page(struct bus_log_query *query, const struct bus_log_page *page)
+{
+    struct app_history_read *read = container_of(query, struct app_history_read, query);
+    if (page && read->first) {
+        judge(read, page);
+    }
+    read->first = false;
+    bool kept_all = page && !keep_page(read, page);
+    bool more = kept_all && page->more && read->since <= read->room->recent_from;
+    if (!kept_all || (more && send(read))) {
+        fail(read);
+    } else if (!more) {
+        finish(read);
+    }
+}
+
+/* --- Asking --- */
+
+static bool in_memory(const struct app_history_wait *wait)
+{
+    unsigned count = 0;
+    if (wait->room->recent_from <= wait->position.since) {
+        return true;
+    }
+    for (const struct app_recent_entry *entry = app_recent_past(wait->room, 0);
+         entry && count < wait->most; entry = app_recent_next(entry)) {
+        count++;
+    }
+    return wait->most > 0 && count >= wait->most;
+}
+
+static struct app_history_read *read_new(struct app_history *history, struct app_room *room)
+{
+    struct app_history_read *read = calloc(1, sizeof *read);
+    if (read) {
+        read->history = history;
+        read->room = room;
+        list_init(&read->asking);
+        list_init(&read->behind);
+    }
+    return read;
+}
+
+void app_history_ask(struct app_history *history, struct app_history_wait *wait)
+{
+    struct app_room *room = wait->room;
+    list_init(&wait->node);
+    history->asked++;
+    if (in_memory(wait)) {
+        history->from_memory++;
+        answer(wait, true);
+    } else if (room->reading) {
+        list_push_back(&room->reading->behind, &wait->node);
+    } else if ((room->reading = read_new(history, room))) {
+        list_push_back(&room->reading->asking, &wait->node);
+        begin(room->reading);
+    } else {
+        answer(wait, false);
+    }
+}
+
+void app_history_cancel(struct app_history_wait *wait)
+{
+    list_remove(&wait->node);
+}
+
+void app_history_forget(struct app_history *history, struct app_room *room)
+{
+    if (room->reading) {
+        read_free(room->reading);
+        room->reading = NULL;
+    }
+    app_recent_clear(history->recent, room, 0);
+}

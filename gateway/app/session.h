@@ -1,0 +1,85 @@
+/*
+ * The sessions of those members that can recover: kept in Redis under the member's pid before
+ * anything is promised to it, and again often enough that they outlast the member's gateway by
+ * RECOVERY_WINDOW, however that ends.
+ */
+#ifndef APP_SESSION_H
+#define APP_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bus/session.h"
+#include "bus/subscriber.h"
+#include "loop/loop.h"
+#include "util/attr.h"
+#include "util/buf.h"
+#include "util/err.h"
+#include "util/list.h"
+#include "util/map.h"
+
+struct app_member;
+
+struct app_sessions {
+    struct loop *loop;
+    struct bus_subscriber *subscriber;
+    const struct bus_subscriber_options *bus;
+    uint64_t window_ms; /* 0: nobody can recover */
+    struct map by_pid;
+    struct list by_age; /* those kept longest ago in front */
+    struct wheel_timer timer;
+    uint64_t kept, refused, taken_over; /* since the start */
+};
+
+/* What a member is told once it is kept: an acknowledgement, or `connected`. */
+struct app_promise {
+    struct list node; /* private */
+    bool greeting;
+    uint64_t ack_id;
+    struct buf answer;
+};
+
+struct app_session {
+    struct app_sessions *sessions;
+    struct app_member *member;
+    struct map_node by_pid;
+    struct list by_age;
+    struct list promised; /* what waits for the request under way */
+    struct list next;     /* what waits for the one after it */
+    struct bus_request *request;
+    uint64_t kept_ms;
+    bool stale;   /* has changed since the request was made */
+    bool claimed; /* it was kept once by this gateway */
+    bool taken;   /* another connection has the client: nothing is kept of this one any more */
+    char pid[BUS_PID_LEN];
+};
+
+void app_sessions_init(struct app_sessions *sessions, struct loop *loop,
+                       struct bus_subscriber *subscriber, const struct bus_subscriber_options *bus,
+                       uint64_t window_ms);
+/* All sessions are gone. */
+void app_sessions_fini(struct app_sessions *sessions);
+/* Whether this gateway can give sessions at all: one order of all events is needed. */
+bool app_sessions_enabled(const struct app_sessions *sessions);
+/* NULL where nobody here has that pid. */
+struct app_session *app_sessions_find(const struct app_sessions *sessions, struct str pid);
+
+/* With this pid, or with a new one where it is empty. NULL without memory. */
+struct app_session *app_session_new(struct app_sessions *sessions, struct app_member *member,
+                                    struct str pid);
+struct str app_session_pid(const struct app_session *session);
+/*
+ * Keeps the member as it is now; then it is told what was promised. Takes the promise (NULL: none).
+ * Where Redis refuses, the member is told all the same, and can not recover.
+ */
+void app_session_keep(struct app_session *session, struct app_promise *promise);
+/* The client has another connection: this one is closed, and leaves no trace. */
+void app_session_take(struct app_session *session);
+/* The member goes: to come back within the window, or for good. Frees. NULL is fine. */
+void app_session_end(struct app_session *session, bool comes_back);
+
+/* NULL without memory. */
+struct app_promise *app_promise_new(bool greeting);
+
+#endif
