@@ -73,10 +73,14 @@ static void on_published(void *context, enum err err, const struct bus_published
 static bool send_one(struct parcel *parcel)
 {
     struct courier *courier = parcel->courier;
-    struct str event = str_from(parcel->message.event->name);
-    enum err err = bus_publish(courier->bus, event, parcel->message.rooms,
-                               (unsigned)parcel->message.room_count, buf_str(&parcel->payload),
-                               str_from(parcel->key), on_published, parcel);
+    const struct bus_event event = {
+        .name = str_from(parcel->message.event->name),
+        .rooms = parcel->message.rooms,
+        .room_count = (unsigned)parcel->message.room_count,
+        .payload = buf_str(&parcel->payload),
+        .once = str_from(parcel->key),
+    };
+    enum err err = bus_publish(courier->bus, &event, on_published, parcel);
     if (err == OK) {
         list_remove(&parcel->node);
         list_push_back(&courier->sent, &parcel->node);

@@ -1,0 +1,227 @@
+#include "bus/replicas.h"
+
+#include <hiredis/hiredis.h>
+#include <stdlib.h>
+
+#include "util/buf.h"
+#include "util/clock.h"
+
+enum {
+    ROUND_MS = 50,  /* one WAIT: well below REDIS_REPLY_TIMEOUT, which takes silence for an end */
+    ANSWER_MS = 10, /* for its answer to reach us while there is time */
+    DIGITS_MAX = 20,
+};
+
+struct bus_replicas {
+    struct redis_link *link;
+    bus_waited_fn waited;
+    struct list waiters;
+    uint64_t sent;  /* WAITs */
+    bool in_flight; /* the last of them has no answer yet */
+    bool freed;     /* but for that answer, which comes in any case */
+};
+
+/* --- Sending --- */
+
+/*
+ * What one WAIT asks for everybody. With the smallest number it would return at once, again and
+ * again, while the others still wait.
+ */
+static unsigned most_wanted(const struct bus_replicas *replicas)
+{
+    unsigned wanted = 0;
+    LIST_FOR_EACH (node, following, &replicas->waiters) {
+        const struct bus_waiter *waiter = list_entry(node, struct bus_waiter, node);
+        wanted = waiter->wanted > wanted ? waiter->wanted : wanted;
+    }
+    return wanted;
+}
+
+/* Never 0, which for WAIT is forever. */
+static uint64_t round_ms(const struct bus_replicas *replicas)
+{
+    uint64_t soon = clock_monotonic_ms() + ANSWER_MS;
+    uint64_t round = ROUND_MS;
+    LIST_FOR_EACH (node, following, &replicas->waiters) {
+        const struct bus_waiter *waiter = list_entry(node, struct bus_waiter, node);
+        uint64_t left = waiter->until_ms > soon ? waiter->until_ms - soon : 1;
+        round = left < round ? left : round;
+    }
+    return round;
+}
+
+static void on_reply(void *context, enum err err, const struct redisReply *reply);
+
+static enum err send_wait(struct bus_replicas *replicas)
+{
+    char digits[2][DIGITS_MAX];
+    struct buf wanted = {.data = digits[0], .cap = DIGITS_MAX, .limit = DIGITS_MAX};
+    struct buf ms = {.data = digits[1], .cap = DIGITS_MAX, .limit = DIGITS_MAX};
+    enum err err = buf_append_u64(&wanted, most_wanted(replicas));
+    if (!err) {
+        err = buf_append_u64(&ms, round_ms(replicas));
+    }
+    if (!err) {
+        struct str args[] = {STR("WAIT"), buf_str(&wanted), buf_str(&ms)};
+        err = redis_link_send(replicas->link, args, ARRAY_LEN(args), on_reply, replicas);
+    }
+    if (!err) {
+        replicas->sent++;
+        replicas->in_flight = true;
+    }
+    return err;
+}
+
+/* --- Answers --- */
+
+static struct str text_of(const redisReply *reply)
+{
+    return (struct str){reply->str, reply->len};
+}
+
+/*
+ * UNBLOCKED comes where the primary became a replica under the WAIT, before it closes the
+ * connection: whether the new primary has the writes is as unknown as after any other loss.
+ */
+static enum err judge_reply(const redisReply *reply)
+{
+    if (reply->type == REDIS_REPLY_ERROR) {
+        return str_starts(text_of(reply), STR("UNBLOCKED")) ? ERR_CLOSED : ERR_DENIED;
+    }
+    return reply->type == REDIS_REPLY_INTEGER && reply->integer >= 0 ? OK : ERR_PROTO;
+}
+
+/* Of a WAIT that covers it and was answered. */
+static enum err judge(const struct bus_waiter *waiter, unsigned confirmed)
+{
+    if (confirmed >= waiter->wanted) {
+        return OK;
+    }
+    return clock_monotonic_ms() + ANSWER_MS >= waiter->until_ms ? ERR_TIMEOUT : ERR_AGAIN;
+}
+
+/* One that is told its last word has left before. */
+static void tell(struct bus_replicas *replicas, struct bus_waiter *waiter, enum err err,
+                 unsigned confirmed, struct str refusal)
+{
+    if (err != ERR_AGAIN) {
+        bus_replicas_leave(waiter);
+    }
+    replicas->waited(waiter, err, confirmed, refusal);
+}
+
+/* Those that the last WAIT covers. An answer that never came is one for all that were written. */
+static void tell_covered(struct bus_replicas *replicas, enum err err, unsigned confirmed,
+                         struct str refusal)
+{
+    LIST_FOR_EACH (node, following, &replicas->waiters) {
+        struct bus_waiter *waiter = list_entry(node, struct bus_waiter, node);
+        bool covered = err == ERR_CLOSED || waiter->after < replicas->sent;
+        if (waiter->written && covered) {
+            tell(replicas, waiter, err ? err : judge(waiter, confirmed), confirmed, refusal);
+        }
+        if (replicas->freed) {
+            return; /* and `following` with all the others is somebody else's */
+        }
+    }
+}
+
+static void take_reply(struct bus_replicas *replicas, const redisReply *reply)
+{
+    enum err err = judge_reply(reply);
+    unsigned confirmed = err ? 0 : (unsigned)reply->integer;
+    struct str refusal = err == ERR_DENIED ? text_of(reply) : STR("");
+    tell_covered(replicas, err, confirmed, refusal);
+}
+
+/* The next WAIT for those who still wait. Whose write has no answer yet tries again then. */
+static void go_on(struct bus_replicas *replicas)
+{
+    if (!list_empty(&replicas->waiters) && send_wait(replicas)) {
+        tell_covered(replicas, ERR_CLOSED, 0, STR(""));
+    }
+}
+
+static void on_reply(void *context, enum err err, const struct redisReply *reply)
+{
+    struct bus_replicas *replicas = context;
+    uint64_t answered = replicas->sent;
+    if (!replicas->freed && err) {
+        tell_covered(replicas, ERR_CLOSED, 0, STR(""));
+    } else if (!replicas->freed) {
+        take_reply(replicas, reply);
+    }
+    if (!replicas->freed && !err) {
+        go_on(replicas);
+    }
+    /* Until here in_flight has kept the replicas, whoever freed them. */
+    if (replicas->freed) {
+        free(replicas);
+    } else {
+        replicas->in_flight = replicas->sent > answered;
+    }
+}
+
+/* --- Waiters --- */
+
+void bus_replicas_join(struct bus_replicas *replicas, struct bus_waiter *waiter)
+{
+    waiter->written = false;
+    list_push_back(&replicas->waiters, &waiter->node);
+}
+
+void bus_replicas_sent(struct bus_replicas *replicas, struct bus_waiter *waiter)
+{
+    waiter->after = replicas->sent;
+}
+
+void bus_replicas_ask(struct bus_replicas *replicas)
+{
+    if (!replicas->in_flight && !list_empty(&replicas->waiters)) {
+        /* Without memory for it bus_replicas_written tries again. */
+        enum err err = send_wait(replicas);
+        (void)err;
+    }
+}
+
+enum err bus_replicas_written(struct bus_replicas *replicas, struct bus_waiter *waiter)
+{
+    enum err err = replicas->in_flight ? OK : send_wait(replicas);
+    if (err) {
+        bus_replicas_leave(waiter);
+    } else {
+        waiter->written = true;
+    }
+    return err;
+}
+
+void bus_replicas_leave(struct bus_waiter *waiter)
+{
+    list_remove(&waiter->node);
+}
+
+/* --- Birth and death --- */
+
+struct bus_replicas *bus_replicas_new(struct redis_link *link, bus_waited_fn waited)
+{
+    struct bus_replicas *replicas = calloc(1, sizeof *replicas);
+    if (replicas) {
+        replicas->link = link;
+        replicas->waited = waited;
+        list_init(&replicas->waiters);
+    }
+    return replicas;
+}
+
+void bus_replicas_free(struct bus_replicas *replicas)
+{
+    if (!replicas) {
+        return;
+    }
+    while (list_pop_front(&replicas->waiters)) {
+    }
+    replicas->freed = true;
+    if (!replicas->in_flight) {
+        free(replicas);
+    }
+}
