@@ -258,11 +258,10 @@ static void fail_call(struct call *call, enum err err, struct str refusal)
 }
 
 /* What replicas have of it. */
-static void on_waited(struct bus_waiter *waiter, enum err err, unsigned confirmed,
-                      struct str refusal)
+static void on_waited(struct bus_waiter *waiter, enum err err, struct str refusal)
 {
     struct publication *publication = container_of(waiter, struct publication, waiter);
-    publication->result.replicas = confirmed;
+    publication->result.replicas = waiter->confirmed;
     if (err == ERR_AGAIN) {
         tell(publication, err);
         return;
@@ -543,7 +542,8 @@ struct bus_publisher *bus_publisher_new(struct redis_link *link,
                                         const struct bus_publish_options *options)
 {
     struct bus_publisher *publisher = calloc(1, sizeof *publisher);
-    struct bus_replicas *replicas = publisher ? bus_replicas_new(link, on_waited) : NULL;
+    struct bus_replicas *replicas =
+        publisher ? bus_replicas_new(link, options->wait_max_ms, on_waited) : NULL;
     if (!replicas) {
         free(publisher);
         return NULL;

@@ -25,6 +25,7 @@ struct bus_publish_options {
     struct bus_keys keys;
     struct bus_history history[ROOM_KINDS];
     unsigned once_seconds; /* how long an idempotency key is remembered */
+    uint64_t wait_max_ms;  /* one WAIT for replicas: less than what the link takes for its end */
 };
 
 /* What Redis answered. */

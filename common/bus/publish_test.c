@@ -425,7 +425,7 @@ static void test_documented_rights_are_enough(void **state)
     ask(own, "ACL SETUSER pub on >p ~guesslyfe:* resetchannels &guesslyfe:* -@all +eval +evalsha "
              "+get");
     ask(own, "ACL SETUSER pub +set +time +lindex +rpush +ltrim +expire +publish +ping +select "
-             "+client|setname +role");
+             "+client|setname +role +wait");
     ask(own, "ACL SETUSER gate on >g resetchannels &guesslyfe:* -@all +subscribe +unsubscribe "
              "+ping +select +role");
     struct redis_peer gate, pub;

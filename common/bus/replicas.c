@@ -7,7 +7,8 @@
 #include "util/clock.h"
 
 enum {
-    ROUND_MS = 50,  /* one WAIT: well below REDIS_REPLY_TIMEOUT, which takes silence for an end */
+    SHORTEST_MS = 50, /* one WAIT, the first time */
+    LONGEST_MS = 1000,
     ANSWER_MS = 10, /* for its answer to reach us while there is time */
     DIGITS_MAX = 20,
 };
@@ -16,9 +17,12 @@ struct bus_replicas {
     struct redis_link *link;
     bus_waited_fn waited;
     struct list waiters;
-    uint64_t sent;  /* WAITs */
-    bool in_flight; /* the last of them has no answer yet */
-    bool freed;     /* but for that answer, which comes in any case */
+    uint64_t longest_ms;
+    uint64_t round_ms; /* the next WAIT */
+    unsigned asked;    /* of the last */
+    uint64_t sent;     /* WAITs */
+    bool in_flight;    /* the last of them has no answer yet */
+    bool freed;        /* but for that answer, which comes in any case */
 };
 
 /* --- Sending --- */
@@ -38,16 +42,27 @@ static unsigned most_wanted(const struct bus_replicas *replicas)
 }
 
 /* Never 0, which for WAIT is forever. */
-static uint64_t round_ms(const struct bus_replicas *replicas)
+static uint64_t time_for_all(const struct bus_replicas *replicas)
 {
     uint64_t soon = clock_monotonic_ms() + ANSWER_MS;
-    uint64_t round = ROUND_MS;
+    uint64_t time = replicas->round_ms;
     LIST_FOR_EACH (node, following, &replicas->waiters) {
         const struct bus_waiter *waiter = list_entry(node, struct bus_waiter, node);
         uint64_t left = waiter->until_ms > soon ? waiter->until_ms - soon : 1;
-        round = left < round ? left : round;
+        time = left < time ? left : time;
     }
-    return round;
+    return time;
+}
+
+/*
+ * A short WAIT holds up little where a replica hangs. But with some servers each of a row speaks of
+ * more than the one before, of what others wrote meanwhile: a replica that lags or is far away
+ * needs a WAIT that is longer than its lag.
+ */
+static void choose_next_round(struct bus_replicas *replicas, bool enough)
+{
+    uint64_t next = enough ? SHORTEST_MS : replicas->round_ms * 2;
+    replicas->round_ms = next < replicas->longest_ms ? next : replicas->longest_ms;
 }
 
 static void on_reply(void *context, enum err err, const struct redisReply *reply);
@@ -57,9 +72,10 @@ static enum err send_wait(struct bus_replicas *replicas)
     char digits[2][DIGITS_MAX];
     struct buf wanted = {.data = digits[0], .cap = DIGITS_MAX, .limit = DIGITS_MAX};
     struct buf ms = {.data = digits[1], .cap = DIGITS_MAX, .limit = DIGITS_MAX};
-    enum err err = buf_append_u64(&wanted, most_wanted(replicas));
+    replicas->asked = most_wanted(replicas);
+    enum err err = buf_append_u64(&wanted, replicas->asked);
     if (!err) {
-        err = buf_append_u64(&ms, round_ms(replicas));
+        err = buf_append_u64(&ms, time_for_all(replicas));
     }
     if (!err) {
         struct str args[] = {STR("WAIT"), buf_str(&wanted), buf_str(&ms)};
@@ -91,10 +107,14 @@ static enum err judge_reply(const redisReply *reply)
     return reply->type == REDIS_REPLY_INTEGER && reply->integer >= 0 ? OK : ERR_PROTO;
 }
 
-/* Of a WAIT that covers it and was answered. */
-static enum err judge(const struct bus_waiter *waiter, unsigned confirmed)
+/*
+ * Of a WAIT that covers it and was answered. A later one may have been too short for a replica that
+ * had confirmed before.
+ */
+static enum err judge(struct bus_waiter *waiter, unsigned confirmed)
 {
-    if (confirmed >= waiter->wanted) {
+    waiter->confirmed = confirmed > waiter->confirmed ? confirmed : waiter->confirmed;
+    if (waiter->confirmed >= waiter->wanted) {
         return OK;
     }
     return clock_monotonic_ms() + ANSWER_MS >= waiter->until_ms ? ERR_TIMEOUT : ERR_AGAIN;
@@ -102,12 +122,12 @@ static enum err judge(const struct bus_waiter *waiter, unsigned confirmed)
 
 /* One that is told its last word has left before. */
 static void tell(struct bus_replicas *replicas, struct bus_waiter *waiter, enum err err,
-                 unsigned confirmed, struct str refusal)
+                 struct str refusal)
 {
     if (err != ERR_AGAIN) {
         bus_replicas_leave(waiter);
     }
-    replicas->waited(waiter, err, confirmed, refusal);
+    replicas->waited(waiter, err, refusal);
 }
 
 /* Those that the last WAIT covers. An answer that never came is one for all that were written. */
@@ -118,7 +138,7 @@ static void tell_covered(struct bus_replicas *replicas, enum err err, unsigned c
         struct bus_waiter *waiter = list_entry(node, struct bus_waiter, node);
         bool covered = err == ERR_CLOSED || waiter->after < replicas->sent;
         if (waiter->written && covered) {
-            tell(replicas, waiter, err ? err : judge(waiter, confirmed), confirmed, refusal);
+            tell(replicas, waiter, err ? err : judge(waiter, confirmed), refusal);
         }
         if (replicas->freed) {
             return; /* and `following` with all the others is somebody else's */
@@ -131,6 +151,7 @@ static void take_reply(struct bus_replicas *replicas, const redisReply *reply)
     enum err err = judge_reply(reply);
     unsigned confirmed = err ? 0 : (unsigned)reply->integer;
     struct str refusal = err == ERR_DENIED ? text_of(reply) : STR("");
+    choose_next_round(replicas, confirmed >= replicas->asked);
     tell_covered(replicas, err, confirmed, refusal);
 }
 
@@ -147,6 +168,7 @@ static void on_reply(void *context, enum err err, const struct redisReply *reply
     struct bus_replicas *replicas = context;
     uint64_t answered = replicas->sent;
     if (!replicas->freed && err) {
+        choose_next_round(replicas, true);
         tell_covered(replicas, ERR_CLOSED, 0, STR(""));
     } else if (!replicas->freed) {
         take_reply(replicas, reply);
@@ -167,6 +189,7 @@ static void on_reply(void *context, enum err err, const struct redisReply *reply
 void bus_replicas_join(struct bus_replicas *replicas, struct bus_waiter *waiter)
 {
     waiter->written = false;
+    waiter->confirmed = 0;
     list_push_back(&replicas->waiters, &waiter->node);
 }
 
@@ -202,12 +225,15 @@ void bus_replicas_leave(struct bus_waiter *waiter)
 
 /* --- Birth and death --- */
 
-struct bus_replicas *bus_replicas_new(struct redis_link *link, bus_waited_fn waited)
+struct bus_replicas *bus_replicas_new(struct redis_link *link, uint64_t longest_ms,
+                                      bus_waited_fn waited)
 {
     struct bus_replicas *replicas = calloc(1, sizeof *replicas);
     if (replicas) {
         replicas->link = link;
+        replicas->longest_ms = longest_ms < LONGEST_MS ? longest_ms : LONGEST_MS;
         replicas->waited = waited;
+        choose_next_round(replicas, true);
         list_init(&replicas->waiters);
     }
     return replicas;

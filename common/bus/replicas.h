@@ -1,8 +1,8 @@
 /*
  * Waiting for replicas: WAIT on the connection that wrote. It speaks of all earlier writes of its
  * connection, so one at a time is on its way for everybody who waits, and what is written meanwhile
- * is covered by the next. While it lasts Redis does nothing else for this connection; therefore
- * each is short, and asked again.
+ * is covered by the next. While it lasts Redis does nothing else for this connection; therefore it
+ * is short at first, and asked again.
  */
 #ifndef BUS_REPLICAS_H
 #define BUS_REPLICAS_H
@@ -20,24 +20,27 @@ struct bus_replicas;
 
 /* One that waits; embedded in what was written. */
 struct bus_waiter {
-    struct list node;  /* private */
-    unsigned wanted;   /* replicas */
-    uint64_t until_ms; /* clock_monotonic_ms() when its time is over */
-    uint64_t after;    /* private: WAITs that were sent before its last write */
-    bool written;      /* private: Redis has answered its last write */
+    struct list node;   /* private */
+    unsigned wanted;    /* replicas */
+    uint64_t until_ms;  /* clock_monotonic_ms() when its time is over */
+    unsigned confirmed; /* replicas that have it, as far as is known */
+    uint64_t after;     /* private: WAITs that were sent before its last write */
+    bool written;       /* private: Redis has answered its last write */
 };
 
 /*
- * What became of a waiter that was written: OK: enough replicas have it. AGAIN: `confirmed` of them
- * so far; the only call after which it waits on. TIMEOUT: as AGAIN, and its time is over. DENIED:
- * Redis refuses WAIT (`refusal` is its error text, borrowed). Anything else: nobody knows. May end
- * the waiting of others, and free the replicas.
+ * What became of a waiter that was written: OK: enough replicas have it. AGAIN: not yet; the only
+ * call after which it waits on. TIMEOUT: as AGAIN, and its time is over. DENIED: Redis refuses WAIT
+ * (`refusal` is its error text, borrowed). Anything else: nobody knows. May end the waiting of
+ * others, and free the replicas.
  */
-typedef void (*bus_waited_fn)(struct bus_waiter *waiter, enum err err, unsigned confirmed,
-                              struct str refusal);
+typedef void (*bus_waited_fn)(struct bus_waiter *waiter, enum err err, struct str refusal);
 
-/* Borrows the link. NULL without memory. */
-struct bus_replicas *bus_replicas_new(struct redis_link *link, bus_waited_fn waited);
+/*
+ * Borrows the link, which must bear longest_ms (1 or more) without an answer. NULL without memory.
+ */
+struct bus_replicas *bus_replicas_new(struct redis_link *link, uint64_t longest_ms,
+                                      bus_waited_fn waited);
 /* Nobody is told. NULL is fine. */
 void bus_replicas_free(struct bus_replicas *replicas);
 
