@@ -27,6 +27,14 @@ static const struct config_option options[] = {
      .max = 10000,
      .offset = OWN_OPTION(window),
      .help = "How many events may be on their way at once"},
+    {.env = "PUBLISH_WAIT_REPLICAS",
+     .group = "Publishing",
+     .type = CONFIG_NUMBER,
+     .unit = "replicas",
+     .fallback = "0",
+     .max = 100,
+     .offset = OWN_OPTION(wait_replicas),
+     .help = "How many replicas of Redis are to have an event before it counts as published"},
 #include "bus/history.def"
 #include "bus/options.def"
 #include "redis/options.def"
