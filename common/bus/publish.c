@@ -366,7 +366,6 @@ static enum err send_call(struct bus_publisher *publisher, struct call *call)
     if (!err) {
         publisher->epoch = epoch;
         publisher->in_flight++;
-        bus_replicas_sent(publisher->replicas, &call->publication->waiter);
     }
     return err;
 }

@@ -20,7 +20,6 @@ struct bus_replicas {
     uint64_t longest_ms;
     uint64_t round_ms; /* the next WAIT */
     unsigned asked;    /* of the last */
-    uint64_t sent;     /* WAITs */
     bool in_flight;    /* the last of them has no answer yet */
     bool freed;        /* but for that answer, which comes in any case */
 };
@@ -82,7 +81,6 @@ static enum err send_wait(struct bus_replicas *replicas)
         err = redis_link_send(replicas->link, args, ARRAY_LEN(args), on_reply, replicas);
     }
     if (!err) {
-        replicas->sent++;
         replicas->in_flight = true;
     }
     return err;
@@ -130,14 +128,16 @@ static void tell(struct bus_replicas *replicas, struct bus_waiter *waiter, enum 
     replicas->waited(waiter, err, refusal);
 }
 
-/* Those that the last WAIT covers. An answer that never came is one for all that were written. */
-static void tell_covered(struct bus_replicas *replicas, enum err err, unsigned confirmed,
+/*
+ * Answers come in the order of sending: whose writes are answered by now has sent them before the
+ * WAIT, which covers them. The others wait for the next one.
+ */
+static void tell_written(struct bus_replicas *replicas, enum err err, unsigned confirmed,
                          struct str refusal)
 {
     LIST_FOR_EACH (node, following, &replicas->waiters) {
         struct bus_waiter *waiter = list_entry(node, struct bus_waiter, node);
-        bool covered = err == ERR_CLOSED || waiter->after < replicas->sent;
-        if (waiter->written && covered) {
+        if (waiter->written) {
             tell(replicas, waiter, err ? err : judge(waiter, confirmed), refusal);
         }
         if (replicas->freed) {
@@ -152,35 +152,37 @@ static void take_reply(struct bus_replicas *replicas, const redisReply *reply)
     unsigned confirmed = err ? 0 : (unsigned)reply->integer;
     struct str refusal = err == ERR_DENIED ? text_of(reply) : STR("");
     choose_next_round(replicas, confirmed >= replicas->asked);
-    tell_covered(replicas, err, confirmed, refusal);
+    tell_written(replicas, err, confirmed, refusal);
 }
 
-/* The next WAIT for those who still wait. Whose write has no answer yet tries again then. */
-static void go_on(struct bus_replicas *replicas)
+/* The next WAIT, for those who still wait; false where none went. */
+static bool go_on(struct bus_replicas *replicas)
 {
-    if (!list_empty(&replicas->waiters) && send_wait(replicas)) {
-        tell_covered(replicas, ERR_CLOSED, 0, STR(""));
+    if (list_empty(&replicas->waiters)) {
+        return false;
     }
+    enum err err = send_wait(replicas);
+    if (err) {
+        tell_written(replicas, err, 0, STR(""));
+    }
+    return err == OK;
 }
 
 static void on_reply(void *context, enum err err, const struct redisReply *reply)
 {
     struct bus_replicas *replicas = context;
-    uint64_t answered = replicas->sent;
     if (!replicas->freed && err) {
         choose_next_round(replicas, true);
-        tell_covered(replicas, ERR_CLOSED, 0, STR(""));
+        tell_written(replicas, err, 0, STR(""));
     } else if (!replicas->freed) {
         take_reply(replicas, reply);
     }
-    if (!replicas->freed && !err) {
-        go_on(replicas);
-    }
+    bool sent = !replicas->freed && !err && go_on(replicas);
     /* Until here in_flight has kept the replicas, whoever freed them. */
     if (replicas->freed) {
         free(replicas);
     } else {
-        replicas->in_flight = replicas->sent > answered;
+        replicas->in_flight = sent;
     }
 }
 
@@ -191,11 +193,6 @@ void bus_replicas_join(struct bus_replicas *replicas, struct bus_waiter *waiter)
     waiter->written = false;
     waiter->confirmed = 0;
     list_push_back(&replicas->waiters, &waiter->node);
-}
-
-void bus_replicas_sent(struct bus_replicas *replicas, struct bus_waiter *waiter)
-{
-    waiter->after = replicas->sent;
 }
 
 void bus_replicas_ask(struct bus_replicas *replicas)

@@ -24,7 +24,6 @@ struct bus_waiter {
     unsigned wanted;    /* replicas */
     uint64_t until_ms;  /* clock_monotonic_ms() when its time is over */
     unsigned confirmed; /* replicas that have it, as far as is known */
-    uint64_t after;     /* private: WAITs that were sent before its last write */
     bool written;       /* private: Redis has answered its last write */
 };
 
@@ -46,8 +45,6 @@ void bus_replicas_free(struct bus_replicas *replicas);
 
 /* Before its first write. */
 void bus_replicas_join(struct bus_replicas *replicas, struct bus_waiter *waiter);
-/* One of its writes was sent: only a WAIT behind it counts. Harmless for one that does not wait. */
-void bus_replicas_sent(struct bus_replicas *replicas, struct bus_waiter *waiter);
 /* Sends a WAIT behind what was sent, if anybody waits and none is on its way. */
 void bus_replicas_ask(struct bus_replicas *replicas);
 /*
