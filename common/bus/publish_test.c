@@ -418,6 +418,14 @@ static void test_freed_with_calls_in_flight(void **state)
     assert_int_equal(own->done, 3);
 }
 
+static void on_last_word(void *context, enum err err, const struct bus_published *published,
+                         struct str refusal)
+{
+    if (err != ERR_AGAIN) {
+        on_done(context, err, published, refusal);
+    }
+}
+
 /* The rights that docs/protocol.md says are enough, in a Redis where nothing else is allowed. */
 static void test_documented_rights_are_enough(void **state)
 {
@@ -451,6 +459,10 @@ static void test_documented_rights_are_enough(void **state)
     }
     assert_int_equal(own->outcomes[0].published.receivers, 1);
     PUMP_UNTIL(gate.loop, gate.pushes == 2);
+    const struct bus_event replicated = {STR("e"), rooms, 1, STR("x"), STR(""), 1, 0};
+    assert_int_equal(bus_publish(publisher, &replicated, on_last_word, own), OK);
+    PUMP_UNTIL(pub.loop, own->done == 3);
+    assert_int_equal(own->outcomes[2].err, ERR_TIMEOUT); /* there is none, but it may ask */
     bus_publisher_free(publisher);
     redis_peer_close(&pub);
     redis_peer_close(&gate);

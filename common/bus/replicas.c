@@ -44,7 +44,7 @@ static unsigned most_wanted(const struct bus_replicas *replicas)
 static uint64_t time_for_all(const struct bus_replicas *replicas)
 {
     uint64_t soon = clock_monotonic_ms() + ANSWER_MS;
-    uint64_t time = replicas->round_ms;
+    uint64_t time = replicas->round_ms > 0 ? replicas->round_ms : 1;
     LIST_FOR_EACH (node, following, &replicas->waiters) {
         const struct bus_waiter *waiter = list_entry(node, struct bus_waiter, node);
         uint64_t left = waiter->until_ms > soon ? waiter->until_ms - soon : 1;

@@ -36,7 +36,7 @@ struct bus_waiter {
 typedef void (*bus_waited_fn)(struct bus_waiter *waiter, enum err err, struct str refusal);
 
 /*
- * Borrows the link, which must bear longest_ms (1 or more) without an answer. NULL without memory.
+ * Borrows the link, which must bear longest_ms without an answer. NULL without memory.
  */
 struct bus_replicas *bus_replicas_new(struct redis_link *link, uint64_t longest_ms,
                                       bus_waited_fn waited);
