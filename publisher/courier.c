@@ -27,6 +27,7 @@ static void put_back(struct parcel *parcel)
     courier->waiting_count++;
     parcel->state = PARCEL_WAITING;
     parcel->risked = true;
+    parcel->written = false;
 }
 
 static void on_lost(struct parcel *parcel)
@@ -34,21 +35,35 @@ static void on_lost(struct parcel *parcel)
     if (parcel->key && !parcel->courier->draining) {
         put_back(parcel);
     } else {
-        parcel_finish_unknown(parcel, "the connection to Redis broke before it answered");
+        parcel_finish_unknown(
+            parcel, parcel->written ? "the connection to Redis broke before replicas confirmed"
+                                    : "the connection to Redis broke before it answered");
     }
+}
+
+/* A refusal of WAIT comes when the event is written. */
+static void tell_refusal(struct parcel *parcel, struct str refusal)
+{
+    char message[PARCEL_WHY_MAX];
+    snprintf(message, sizeof message, "Redis refused %s: " STR_FMT,
+             parcel->written ? "to wait for replicas, the event is written" : "the event",
+             STR_ARG(refusal));
+    parcel_finish(parcel, GLYFE_ERROR_REFUSED, NULL, message);
 }
 
 static void tell_answer(struct parcel *parcel, enum err err, const struct bus_published *published,
                         struct str refusal)
 {
-    char message[PARCEL_WHY_MAX];
     switch (err) {
     case OK:
         parcel_finish(parcel, GLYFE_OK, published, "");
         break;
     case ERR_DENIED:
-        snprintf(message, sizeof message, "Redis refused the event: " STR_FMT, STR_ARG(refusal));
-        parcel_finish(parcel, GLYFE_ERROR_REFUSED, NULL, message);
+        tell_refusal(parcel, refusal);
+        break;
+    case ERR_TIMEOUT:
+        parcel->confirmed = published->replicas;
+        parcel_finish_unreplicated(parcel);
         break;
     default:
         on_lost(parcel);
@@ -60,6 +75,11 @@ static void on_published(void *context, enum err err, const struct bus_published
                          struct str refusal)
 {
     struct parcel *parcel = context;
+    if (err == ERR_AGAIN) {
+        parcel->written = true;
+        parcel->confirmed = published->replicas;
+        return;
+    }
     if (parcel->state == PARCEL_SENT) {
         tell_answer(parcel, err, published, refusal);
         if (parcel->state == PARCEL_WAITING) {
@@ -69,14 +89,25 @@ static void on_published(void *context, enum err err, const struct bus_published
     parcel_free(parcel);
 }
 
+static enum err hand_to_bus(struct parcel *parcel)
+{
+    const struct bus_event event = {
+        .name = str_from(parcel->message.event->name),
+        .rooms = parcel->message.rooms,
+        .room_count = (unsigned)parcel->message.room_count,
+        .payload = buf_str(&parcel->payload),
+        .once = str_from(parcel->key),
+        .replicas = parcel->wait_replicas,
+        .until_ms = parcel->until_ms,
+    };
+    return bus_publish(parcel->courier->bus, &event, on_published, parcel);
+}
+
 /* False when no more can be sent now. */
 static bool send_one(struct parcel *parcel)
 {
     struct courier *courier = parcel->courier;
-    struct str event = str_from(parcel->message.event->name);
-    enum err err = bus_publish(courier->bus, event, parcel->message.rooms,
-                               (unsigned)parcel->message.room_count, buf_str(&parcel->payload),
-                               str_from(parcel->key), on_published, parcel);
+    enum err err = hand_to_bus(parcel);
     if (err == OK) {
         list_remove(&parcel->node);
         list_push_back(&courier->sent, &parcel->node);
@@ -217,6 +248,8 @@ enum err courier_take(struct courier *courier, struct parcel_contents *contents)
         .message = contents->message,
         .payload = contents->payload,
         .key = key,
+        .wait_replicas = contents->wait_replicas,
+        .until_ms = loop_now(courier->loop) + contents->timeout_ms,
         .done = contents->done,
         .context = contents->context,
     };

@@ -3,7 +3,8 @@
  * no hope for it; then its owner is told, once.
  *
  * An event that was sent on a connection that broke may be stored or not. With an idempotency key
- * it is sent again, in its old place; without one its end is GLYFE_ERROR_UNKNOWN.
+ * it is sent again, in its old place; without one its end is GLYFE_ERROR_UNKNOWN. One that waits
+ * for replicas waits for them again then.
  */
 #ifndef PUBLISHER_COURIER_H
 #define PUBLISHER_COURIER_H
@@ -31,7 +32,8 @@ struct parcel_contents {
     struct buf payload; /* the courier takes it over */
     const char *key;    /* idempotency key, copied; NULL: none */
     uint64_t timeout_ms;
-    glyfe_done_fn done; /* may be NULL; never called from within courier_take */
+    unsigned wait_replicas; /* that are to have it; 0: the primary is enough */
+    glyfe_done_fn done;     /* may be NULL; never called from within courier_take */
     void *context;
 };
 

@@ -19,6 +19,7 @@ static void describe(const struct parcel *parcel, const struct bus_published *pu
         .id = published->id,
         .receivers = published->receivers,
         .duplicate = published->duplicate,
+        .replicas = published->replicas,
     };
     size_t len = 0;
     for (size_t i = 0; i < parcel->message.room_count; i++) {
@@ -59,6 +60,17 @@ void parcel_finish_unknown(struct parcel *parcel, const char *what)
     parcel_finish(parcel, GLYFE_ERROR_UNKNOWN, NULL, message);
 }
 
+void parcel_finish_unreplicated(struct parcel *parcel)
+{
+    char message[PARCEL_WHY_MAX];
+    snprintf(
+        message, sizeof message,
+        "the event is written to the primary, but only %u of %u replicas confirmed it in time; "
+        "repeat it with %s idempotency key",
+        parcel->confirmed, parcel->wait_replicas, parcel->key ? "the same" : "an");
+    parcel_finish(parcel, GLYFE_ERROR_NOT_REPLICATED, NULL, message);
+}
+
 void parcel_finish_unsent(struct parcel *parcel, enum glyfe_error error)
 {
     struct courier *courier = parcel->courier;
@@ -76,7 +88,9 @@ void parcel_finish_unsent(struct parcel *parcel, enum glyfe_error error)
 void parcel_on_timer(struct wheel_timer *timer)
 {
     struct parcel *parcel = container_of(timer, struct parcel, timer);
-    if (parcel->state == PARCEL_SENT) {
+    if (parcel->state == PARCEL_SENT && parcel->written) {
+        parcel_finish_unreplicated(parcel);
+    } else if (parcel->state == PARCEL_SENT) {
         parcel_finish_unknown(parcel, "Redis did not answer in time");
     } else {
         parcel_finish_unsent(parcel, GLYFE_ERROR_UNREACHABLE);

@@ -27,7 +27,10 @@ struct parcel {
     struct courier *courier;
     uint64_t number; /* in the order of taking */
     enum parcel_state state;
-    bool risked; /* was sent on a connection that broke: it may be stored */
+    bool risked;                       /* was sent on a connection that broke: it may be stored */
+    bool written;                      /* SENT: Redis has answered, replicas are waited for */
+    unsigned wait_replicas, confirmed; /* how many are to have it, and have it so far */
+    uint64_t until_ms;                 /* when the timer is due */
     struct wheel_timer timer;
     struct catalogue_message message;
     struct buf payload;
@@ -59,6 +62,8 @@ void parcel_finish(struct parcel *parcel, enum glyfe_error error,
                    const struct bus_published *published, const char *message);
 /* Sent, and nobody knows. */
 void parcel_finish_unknown(struct parcel *parcel, const char *what);
+/* Written on this connection, but fewer replicas than wanted have it. */
+void parcel_finish_unreplicated(struct parcel *parcel);
 /* Not sent on this connection: nothing was written, unless an earlier one broke over it. */
 void parcel_finish_unsent(struct parcel *parcel, enum glyfe_error error);
 /* Its time is over: the timer's callback. */

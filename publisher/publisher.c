@@ -37,6 +37,8 @@ const char *glyfe_error_name(enum glyfe_error error)
         return "unknown whether written";
     case GLYFE_ERROR_MISUSE:
         return "misuse";
+    case GLYFE_ERROR_NOT_REPLICATED:
+        return "not replicated";
     case GLYFE_ERROR_INTERNAL:
         break;
     }
@@ -62,6 +64,7 @@ struct glyfe_publisher *glyfe_publisher_open(const char *const *settings, char *
         publisher ? publisher_settings_load(settings, &publisher->settings, &text) : ERR_NOMEM;
     if (!err) {
         publisher->bus = bus_settings_publish(&publisher->settings.bus);
+        publisher->bus.wait_max_ms = publisher->settings.redis.reply_timeout_ms / 2;
         publisher->courier = courier_new(&publisher->settings.redis, &publisher->bus);
         err = publisher->courier ? OK : ERR_NOMEM;
     }
@@ -92,6 +95,11 @@ const char *glyfe_publisher_error(const struct glyfe_publisher *publisher)
 void glyfe_publisher_set_timeout(struct glyfe_publisher *publisher, unsigned milliseconds)
 {
     publisher->settings.timeout_ms = milliseconds;
+}
+
+void glyfe_publisher_set_wait_replicas(struct glyfe_publisher *publisher, unsigned replicas)
+{
+    publisher->settings.wait_replicas = replicas;
 }
 
 /* --- Checking --- */
@@ -190,6 +198,7 @@ static enum glyfe_error submit(struct glyfe_publisher *publisher,
     struct parcel_contents contents = {
         .key = key,
         .timeout_ms = publisher->settings.timeout_ms,
+        .wait_replicas = (unsigned)publisher->settings.wait_replicas,
         .done = done,
         .context = context,
     };

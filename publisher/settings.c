@@ -35,7 +35,15 @@ static const struct config_option options[] = {
      .min = 1,
      .max = 31536000,
      .offset = BUS_OPTION(once_seconds),
-     .help = "How long an idempotency key is remembered"},
+     .help = "How long an idempotency key is remembered after its last use"},
+    {.env = "PUBLISH_WAIT_REPLICAS",
+     .group = "Publishing",
+     .type = CONFIG_NUMBER,
+     .unit = "replicas",
+     .fallback = "0",
+     .max = 100,
+     .offset = OWN_OPTION(wait_replicas),
+     .help = "How many replicas of Redis are to have an event before it counts as published"},
 #include "bus/history.def"
 #include "bus/options.def"
 #include "redis/options.def"

@@ -16,6 +16,7 @@ struct publisher_settings {
     struct bus_settings bus;
     uint64_t timeout_ms;
     uint64_t window;
+    uint64_t wait_replicas;
     char *strings; /* private: owns what the strings above point to */
 };
 

@@ -35,6 +35,7 @@ static void has_defaults(void **state)
     assert_int_equal(settings.redis.port, 6379);
     assert_string_equal(settings.bus.prefix, "guesslyfe:");
     assert_int_equal(settings.timeout_ms, 10000);
+    assert_int_equal(settings.wait_replicas, 0);
     assert_true(settings.redis.reconnect);
     publisher_settings_fini(&settings);
 }

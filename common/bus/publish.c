@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bus/envelope.h"
+#include "bus/replicas.h"
 #include "bus/script.h"
 #include "util/list.h"
 
@@ -23,6 +24,7 @@ struct bus_publisher {
     const struct bus_publish_options *options;
     struct list publications; /* whose `done` is due */
     struct list held;         /* calls to be sent when none is in flight any more */
+    struct bus_replicas *replicas;
     size_t in_flight;
     size_t waiting_bytes;
     uint64_t epoch; /* of the connection that has been given the script, 0: none */
@@ -32,6 +34,7 @@ struct bus_publisher {
 /* One bus_publish: as many calls as its rooms have partitions, one answer. */
 struct publication {
     struct list node;
+    struct bus_waiter waiter;        /* wants no replicas where none are waited for */
     struct bus_publisher *publisher; /* NULL when it was freed: nobody waits any more */
     bus_published_fn done;
     void *context;
@@ -87,14 +90,6 @@ static enum err added(struct call *call, size_t before, enum err err)
     return err;
 }
 
-struct request {
-    struct str event;
-    const struct room_name *rooms;
-    unsigned room_count;
-    struct str payload;
-    struct str once;
-};
-
 static bool is_in(const struct bus_publisher *publisher, const struct room_name *room,
                   unsigned partition)
 {
@@ -102,34 +97,34 @@ static bool is_in(const struct bus_publisher *publisher, const struct room_name 
 }
 
 static enum err add_keys(const struct bus_publisher *publisher, struct call *call,
-                         const struct request *request, unsigned partition)
+                         const struct bus_event *event, unsigned partition)
 {
     const struct bus_keys *keys = &publisher->options->keys;
     size_t before = call->text.len;
     enum err err = added(call, before, bus_clock_key(keys, partition, &call->text));
     before = call->text.len;
-    if (!err && request->once.len > 0) {
-        err = added(call, before, bus_once_key(keys, partition, request->once, &call->text));
+    if (!err && event->once.len > 0) {
+        err = added(call, before, bus_once_key(keys, partition, event->once, &call->text));
     }
-    for (unsigned i = 0; i < request->room_count && !err; i++) {
-        if (is_in(publisher, &request->rooms[i], partition)) {
+    for (unsigned i = 0; i < event->room_count && !err; i++) {
+        if (is_in(publisher, &event->rooms[i], partition)) {
             before = call->text.len;
             err = added(call, before,
-                        bus_log_key(keys, room_name_str(&request->rooms[i]), &call->text));
+                        bus_log_key(keys, room_name_str(&event->rooms[i]), &call->text));
         }
     }
     call->key_count = call->count;
     return err;
 }
 
-static enum err add_room_list(struct call *call, const struct request *request)
+static enum err add_room_list(struct call *call, const struct bus_event *event)
 {
     size_t before = call->text.len;
     enum err err = OK;
-    for (unsigned i = 0; i < request->room_count && !err; i++) {
+    for (unsigned i = 0; i < event->room_count && !err; i++) {
         err = i > 0 ? buf_append_char(&call->text, ',') : OK;
         if (!err) {
-            err = buf_append(&call->text, room_name_str(&request->rooms[i]));
+            err = buf_append(&call->text, room_name_str(&event->rooms[i]));
         }
     }
     return added(call, before, err);
@@ -150,21 +145,21 @@ static enum err add_room(const struct bus_publisher *publisher, struct call *cal
 }
 
 static enum err add_arguments(const struct bus_publisher *publisher, struct call *call,
-                              const struct request *request, unsigned partition)
+                              const struct bus_event *event, unsigned partition)
 {
-    enum err err = add_bytes(call, request->event);
+    enum err err = add_bytes(call, event->name);
     if (!err) {
-        err = add_room_list(call, request);
+        err = add_room_list(call, event);
     }
     if (!err) {
-        err = add_bytes(call, request->payload);
+        err = add_bytes(call, event->payload);
     }
     if (!err) {
-        err = add_number(call, request->once.len > 0 ? publisher->options->once_seconds : 0);
+        err = add_number(call, event->once.len > 0 ? publisher->options->once_seconds : 0);
     }
-    for (unsigned i = 0; i < request->room_count && !err; i++) {
-        if (is_in(publisher, &request->rooms[i], partition)) {
-            err = add_room(publisher, call, &request->rooms[i]);
+    for (unsigned i = 0; i < event->room_count && !err; i++) {
+        if (is_in(publisher, &event->rooms[i], partition)) {
+            err = add_room(publisher, call, &event->rooms[i]);
         }
     }
     return err;
@@ -178,7 +173,7 @@ static void call_free(struct call *call)
     free(call);
 }
 
-static enum err call_new(const struct bus_publisher *publisher, const struct request *request,
+static enum err call_new(const struct bus_publisher *publisher, const struct bus_event *event,
                          unsigned partition, struct call **ret_call)
 {
     struct call *call = calloc(1, sizeof *call);
@@ -187,9 +182,9 @@ static enum err call_new(const struct bus_publisher *publisher, const struct req
     }
     list_init(&call->node);
     buf_init(&call->text, 0);
-    enum err err = add_keys(publisher, call, request, partition);
+    enum err err = add_keys(publisher, call, event, partition);
     if (!err) {
-        err = add_arguments(publisher, call, request, partition);
+        err = add_arguments(publisher, call, event, partition);
     }
     if (err) {
         call_free(call);
@@ -199,16 +194,32 @@ static enum err call_new(const struct bus_publisher *publisher, const struct req
     return OK;
 }
 
+static void tell(const struct publication *publication, enum err err)
+{
+    bool stored = err == OK || err == ERR_AGAIN || err == ERR_TIMEOUT;
+    if (publication->done) {
+        publication->done(publication->context, err, stored ? &publication->result : NULL,
+                          publication->refusal);
+    }
+}
+
 /* The last word about a publication; its publisher may be gone afterwards. */
 static void conclude(struct publication *publication)
 {
     list_remove(&publication->node);
-    if (publication->done) {
-        bool stored = publication->err == OK;
-        publication->done(publication->context, publication->err,
-                          stored ? &publication->result : NULL, publication->refusal);
-    }
+    bus_replicas_leave(&publication->waiter);
+    tell(publication, publication->err);
     free(publication);
+}
+
+/* All calls have their answers, but its replicas are to have them too. */
+static bool goes_on_waiting(struct publication *publication)
+{
+    if (publication->waiter.wanted == 0 || publication->err || !publication->publisher) {
+        return false;
+    }
+    publication->err = bus_replicas_written(publication->publisher->replicas, &publication->waiter);
+    return publication->err == OK;
 }
 
 static void note_failure(struct publication *publication, enum err err, struct str refusal)
@@ -230,7 +241,12 @@ static void finish_call(struct call *call)
         publisher->waiting_bytes -= call->text.len;
     }
     call_free(call);
-    if (--publication->calls_left == 0) {
+    if (--publication->calls_left > 0) {
+        return;
+    }
+    if (goes_on_waiting(publication)) {
+        tell(publication, ERR_AGAIN);
+    } else {
         conclude(publication);
     }
 }
@@ -239,6 +255,21 @@ static void fail_call(struct call *call, enum err err, struct str refusal)
 {
     note_failure(call->publication, err, refusal);
     finish_call(call);
+}
+
+/* What replicas have of it. */
+static void on_waited(struct bus_waiter *waiter, enum err err, struct str refusal)
+{
+    struct publication *publication = container_of(waiter, struct publication, waiter);
+    publication->result.replicas = waiter->confirmed;
+    if (err == ERR_AGAIN) {
+        tell(publication, err);
+        return;
+    }
+    if (err) {
+        note_failure(publication, err, refusal);
+    }
+    conclude(publication);
 }
 
 /* --- Answers --- */
@@ -357,6 +388,7 @@ static void send_held(struct bus_publisher *publisher)
             list_push_back(&failed, &call->node);
         }
     }
+    bus_replicas_ask(publisher->replicas);
     for (struct list *node; (node = list_pop_front(&failed));) {
         finish_call(list_entry(node, struct call, node));
     }
@@ -374,11 +406,11 @@ static enum err send_or_hold(struct bus_publisher *publisher, struct call *call)
 
 /* --- Publishing --- */
 
-static bool seen_before(const struct bus_publisher *publisher, const struct request *request,
+static bool seen_before(const struct bus_publisher *publisher, const struct bus_event *event,
                         unsigned i, unsigned partition)
 {
     for (unsigned j = 0; j < i; j++) {
-        if (is_in(publisher, &request->rooms[j], partition)) {
+        if (is_in(publisher, &event->rooms[j], partition)) {
             return true;
         }
     }
@@ -393,17 +425,17 @@ static void free_calls(struct list *calls)
 }
 
 /* One call for each partition, that of the first room first. */
-static enum err make_calls(const struct bus_publisher *publisher, const struct request *request,
+static enum err make_calls(const struct bus_publisher *publisher, const struct bus_event *event,
                            struct publication *publication, struct list *calls)
 {
-    for (unsigned i = 0; i < request->room_count; i++) {
+    for (unsigned i = 0; i < event->room_count; i++) {
         unsigned partition =
-            bus_partition(&publisher->options->keys, room_name_str(&request->rooms[i]));
-        if (seen_before(publisher, request, i, partition)) {
+            bus_partition(&publisher->options->keys, room_name_str(&event->rooms[i]));
+        if (seen_before(publisher, event, i, partition)) {
             continue;
         }
         struct call *call;
-        enum err err = call_new(publisher, request, partition, &call);
+        enum err err = call_new(publisher, event, partition, &call);
         if (err) {
             free_calls(calls);
             return err;
@@ -421,6 +453,9 @@ static enum err send_calls(struct bus_publisher *publisher, struct publication *
                            struct list *calls)
 {
     bool sent = false;
+    if (publication->waiter.wanted > 0) {
+        bus_replicas_join(publisher->replicas, &publication->waiter);
+    }
     for (struct list *node; (node = list_pop_front(calls));) {
         struct call *call = list_entry(node, struct call, node);
         enum err err = send_or_hold(publisher, call);
@@ -435,51 +470,66 @@ static enum err send_calls(struct bus_publisher *publisher, struct publication *
             fail_call(call, err, STR(""));
         }
     }
+    bus_replicas_ask(publisher->replicas);
     list_push_back(&publisher->publications, &publication->node);
     return OK;
 }
 
-static enum err check(const struct bus_publisher *publisher, const struct request *request)
+static enum err check(const struct bus_publisher *publisher, const struct bus_event *event)
 {
     if (publisher->closing || redis_link_state(publisher->link) != REDIS_LINK_UP) {
         return ERR_CLOSED;
     }
-    if (request->room_count == 0) {
+    if (event->room_count == 0) {
         return ERR_INVALID;
     }
-    bool fits = request->payload.len <= BUS_PAYLOAD_MAX && request->once.len <= ONCE_MAX &&
-                request->room_count <= BUS_ENVELOPE_ROOMS_MAX &&
-                publisher->waiting_bytes + request->payload.len <= WAITING_BYTES_MAX;
+    bool fits = event->payload.len <= BUS_PAYLOAD_MAX && event->once.len <= ONCE_MAX &&
+                event->room_count <= BUS_ENVELOPE_ROOMS_MAX &&
+                publisher->waiting_bytes + event->payload.len <= WAITING_BYTES_MAX;
     return fits ? OK : ERR_LIMIT;
 }
 
-enum err bus_publish(struct bus_publisher *publisher, struct str event,
-                     const struct room_name *rooms, unsigned room_count, struct str payload,
-                     struct str once, bus_published_fn done, void *context)
+/* NULL without memory. */
+static struct publication *publication_new(struct bus_publisher *publisher,
+                                           const struct bus_event *event, bus_published_fn done,
+                                           void *context)
 {
-    struct request request = {event, rooms, room_count, payload, once};
-    if (publisher->options->once_seconds == 0) {
-        request.once = STR(""); /* not to be remembered */
+    struct publication *publication = calloc(1, sizeof *publication);
+    if (publication) {
+        list_init(&publication->node);
+        list_init(&publication->waiter.node);
+        publication->waiter.wanted = event->replicas;
+        publication->waiter.until_ms = event->until_ms;
+        publication->publisher = publisher;
+        publication->done = done;
+        publication->context = context;
     }
-    enum err err = check(publisher, &request);
+    return publication;
+}
+
+enum err bus_publish(struct bus_publisher *publisher, const struct bus_event *given,
+                     bus_published_fn done, void *context)
+{
+    struct bus_event event = *given;
+    if (publisher->options->once_seconds == 0) {
+        event.once = STR(""); /* not to be remembered */
+    }
+    enum err err = check(publisher, &event);
     if (err) {
         return err;
     }
-    struct publication *publication = calloc(1, sizeof *publication);
+    struct publication *publication = publication_new(publisher, &event, done, context);
     if (!publication) {
         return ERR_NOMEM;
     }
-    list_init(&publication->node);
-    publication->publisher = publisher;
-    publication->done = done;
-    publication->context = context;
     struct list calls;
     list_init(&calls);
-    err = make_calls(publisher, &request, publication, &calls);
+    err = make_calls(publisher, &event, publication, &calls);
     if (!err) {
         err = send_calls(publisher, publication, &calls);
     }
     if (err) {
+        bus_replicas_leave(&publication->waiter);
         free(publication);
     }
     return err;
@@ -491,12 +541,17 @@ struct bus_publisher *bus_publisher_new(struct redis_link *link,
                                         const struct bus_publish_options *options)
 {
     struct bus_publisher *publisher = calloc(1, sizeof *publisher);
-    if (publisher) {
-        publisher->link = link;
-        publisher->options = options;
-        list_init(&publisher->publications);
-        list_init(&publisher->held);
+    struct bus_replicas *replicas =
+        publisher ? bus_replicas_new(link, options->wait_max_ms, on_waited) : NULL;
+    if (!replicas) {
+        free(publisher);
+        return NULL;
     }
+    publisher->link = link;
+    publisher->options = options;
+    publisher->replicas = replicas;
+    list_init(&publisher->publications);
+    list_init(&publisher->held);
     return publisher;
 }
 
@@ -511,12 +566,18 @@ void bus_publisher_free(struct bus_publisher *publisher)
     for (struct list *node; (node = list_pop_front(&publisher->publications));) {
         struct publication *publication = list_entry(node, struct publication, node);
         bus_published_fn done = publication->done;
+        void *context = publication->context;
         publication->publisher = NULL;
         publication->done = NULL;
-        done(publication->context, ERR_CLOSED, NULL, STR(""));
+        bus_replicas_leave(&publication->waiter);
+        if (publication->calls_left == 0) {
+            free(publication); /* its replicas were all that it waited for */
+        }
+        done(context, ERR_CLOSED, NULL, STR(""));
     }
     for (struct list *node; (node = list_pop_front(&publisher->held));) {
         finish_call(list_entry(node, struct call, node));
     }
+    bus_replicas_free(publisher->replicas);
     free(publisher);
 }

@@ -20,6 +20,7 @@ struct bus_publish_options {
     struct bus_keys keys;
     struct bus_history history[ROOM_KINDS];
     unsigned once_seconds; /* how long an idempotency key is remembered */
+    uint64_t wait_max_ms;  /* one WAIT for replicas: less than what the link takes for its end */
 };
 
 /* What Redis answered. */
@@ -28,11 +29,18 @@ struct bus_published {
     uint64_t
         receivers; /* gateways that were subscribed, summed over the rooms; 0 for a duplicate */
     bool duplicate;
+    unsigned replicas; /* that have it too, as far as they were asked */
 };
 
 /*
- * Called once for each bus_publish. OK with what Redis stored, or IO/CLOSED/TIMEOUT: it is unknown
- * whether the event was stored; DENIED: Redis refused (`refusal` is its error text, borrowed).
+ * Called for each bus_publish, once with its last word. OK with what Redis stored, or IO/CLOSED: it
+ * is unknown whether the event was stored; DENIED: Redis refused (`refusal` is its error text,
+ * borrowed).
+ *
+ * Where replicas are waited for, AGAIN comes before, maybe several times: the primary has stored it
+ * and `published->replicas` of them so far. From that call the bus may not be called or freed.
+ * TIMEOUT is a last word: the same, and there is no time left. DENIED after an AGAIN: the primary
+ * has stored it, but refuses WAIT.
  */
 typedef void (*bus_published_fn)(void *context, enum err err, const struct bus_published *published,
                                  struct str refusal);
@@ -45,14 +53,21 @@ struct bus_publisher *bus_publisher_new(struct redis_link *link,
 /* What is waiting gets CLOSED. NULL is fine. */
 void bus_publisher_free(struct bus_publisher *publisher);
 
+struct bus_event {
+    struct str name;
+    const struct room_name *rooms; /* canonical names in the order of delivery */
+    unsigned room_count;
+    struct str payload;
+    struct str once;   /* idempotency key; empty: none */
+    unsigned replicas; /* that are to have it before it counts as stored; 0: none */
+    uint64_t until_ms; /* with replicas: clock_monotonic_ms() when there is no time left */
+};
+
 /*
- * Sends one event; copies what it needs. Rooms are canonical names in the order of delivery. `once`
- * is the idempotency key, empty for none. On an error no callback comes. CLOSED: not connected.
+ * Sends one event; copies what it needs. On an error no callback comes. CLOSED: not connected.
  * LIMIT: too much is waiting for answers, or too large.
  */
-MUST_CHECK enum err bus_publish(struct bus_publisher *publisher, struct str event,
-                                const struct room_name *rooms, unsigned room_count,
-                                struct str payload, struct str once, bus_published_fn done,
-                                void *context);
+MUST_CHECK enum err bus_publish(struct bus_publisher *publisher, const struct bus_event *event,
+                                bus_published_fn done, void *context);
 
 #endif

@@ -12,6 +12,9 @@ local first_log = remember > 0 and 3 or 2
 if remember > 0 then
   local known = redis.call('GET', KEYS[2])
   if known then
+    -- WAIT speaks of what its connection has written, and of nothing where it has only read: so this
+    -- writes too. A replica that has the new expiry has the event, which came before it.
+    redis.call('EXPIRE', KEYS[2], remember)
     return {known, 1, 0}
   end
 end

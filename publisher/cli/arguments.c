@@ -24,6 +24,7 @@ static const struct own_flag own_flags[] = {
     {"data", true, offsetof(struct arguments, data)},
     {"idempotency-key", true, offsetof(struct arguments, key)},
     {"timeout", true, offsetof(struct arguments, timeout)},
+    {"wait-replicas", true, offsetof(struct arguments, wait_replicas)},
 };
 
 /* Where the parser is. */
@@ -175,13 +176,17 @@ static enum err take_operand(struct scan *s)
     return err ? err : ERR_INVALID;
 }
 
-/* --timeout is short for --publish-timeout. */
+/* --timeout is short for --publish-timeout, --wait-replicas for --publish-wait-replicas. */
 static enum err finish(struct scan *s)
 {
     struct arguments *arguments = s->arguments;
-    enum err err = arguments->timeout
-                       ? add_setting(arguments, STR("publish-timeout"), arguments->timeout)
-                       : OK;
+    enum err err = OK;
+    if (arguments->timeout) {
+        err = add_setting(arguments, STR("publish-timeout"), arguments->timeout);
+    }
+    if (!err && arguments->wait_replicas) {
+        err = add_setting(arguments, STR("publish-wait-replicas"), arguments->wait_replicas);
+    }
     return err;
 }
 

@@ -22,7 +22,7 @@ struct field_flag {
 
 struct arguments {
     bool help, version, check_config, dry_run, json, bulk;
-    const char *data, *key, *timeout;
+    const char *data, *key, *timeout, *wait_replicas;
     const char *operands[OPERANDS_MAX]; /* NULL from the first that was not given */
     struct field_flag *fields;
     size_t field_count;

@@ -65,13 +65,14 @@ static void values_may_look_like_flags(void **state)
     arguments_fini(&a);
 }
 
-static void the_timeout_is_a_setting(void **state)
+static void short_flags_are_settings(void **state)
 {
     (void)state;
     struct arguments a;
     struct buf complaint = {0};
-    assert_int_equal(PARSE(&a, &complaint, "e", "--timeout", "250"), OK);
+    assert_int_equal(PARSE(&a, &complaint, "e", "--wait-replicas=2", "--timeout", "250"), OK);
     assert_string_equal(a.settings[0], "PUBLISH_TIMEOUT=250");
+    assert_string_equal(a.settings[1], "PUBLISH_WAIT_REPLICAS=2");
     arguments_fini(&a);
 }
 
@@ -129,7 +130,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tells_options_settings_and_fields_apart),
         cmocka_unit_test(values_may_look_like_flags),
-        cmocka_unit_test(the_timeout_is_a_setting),
+        cmocka_unit_test(short_flags_are_settings),
         cmocka_unit_test(behind_two_dashes_are_operands),
         cmocka_unit_test(refuses_what_cannot_be),
         cmocka_unit_test(survives_failing_allocations),

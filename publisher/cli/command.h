@@ -10,13 +10,14 @@
 
 /* Documented in --help and the man page; scripts rely on them. */
 enum exit_code {
-    EXIT_CONFIRMED = 0,   /* Redis confirmed what was to be written */
-    EXIT_INTERNAL = 1,    /* no memory, broken pipe, … */
-    EXIT_USAGE = 2,       /* command line or settings */
-    EXIT_DATA = 3,        /* the data was refused */
-    EXIT_UNREACHABLE = 4, /* nothing was written */
-    EXIT_REFUSED = 5,     /* by Redis: password, rights, memory, a replica */
-    EXIT_UNKNOWN = 6,     /* written or not */
+    EXIT_CONFIRMED = 0,      /* Redis confirmed what was to be written */
+    EXIT_INTERNAL = 1,       /* no memory, broken pipe, … */
+    EXIT_USAGE = 2,          /* command line or settings */
+    EXIT_DATA = 3,           /* the data was refused */
+    EXIT_UNREACHABLE = 4,    /* nothing was written */
+    EXIT_REFUSED = 5,        /* by Redis: password, rights, memory, a replica */
+    EXIT_UNKNOWN = 6,        /* written or not */
+    EXIT_NOT_REPLICATED = 7, /* written, but not on as many replicas as wanted */
 };
 
 enum exit_code exit_code_of(enum glyfe_error error);

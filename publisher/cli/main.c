@@ -35,6 +35,7 @@ static const char usage[] =
     "  --idempotency-key KEY     the event is written once however often this is\n"
     "                            repeated\n"
     "  --timeout MS              short for --publish-timeout\n"
+    "  --wait-replicas N         short for --publish-wait-replicas\n"
     "  --dry-run                 show what would be written and contact nobody\n"
     "  --json                    results and errors as JSON on standard output\n"
     "  --bulk, --lines           read events from standard input, one JSON object a\n"
@@ -55,6 +56,8 @@ enum exit_code command_help(const struct arguments *arguments)
           "  4  Redis cannot be reached; nothing was written\n"
           "  5  Redis refused; the message holds its words\n"
           "  6  no answer after sending: written or not; repeat it with an idempotency key\n"
+          "  7  written, but not on as many replicas in time as --wait-replicas wants;\n"
+          "     repeat it with an idempotency key\n"
           "With --bulk it is the status of the first line that failed.\n",
           stdout);
     return EXIT_CONFIRMED;

@@ -20,6 +20,8 @@ enum exit_code exit_code_of(enum glyfe_error error)
         return EXIT_REFUSED;
     case GLYFE_ERROR_UNKNOWN:
         return EXIT_UNKNOWN;
+    case GLYFE_ERROR_NOT_REPLICATED:
+        return EXIT_NOT_REPLICATED;
     case GLYFE_ERROR_NO_MEMORY:
     case GLYFE_ERROR_MISUSE:
     case GLYFE_ERROR_INTERNAL:
@@ -66,14 +68,18 @@ static void print_rooms(struct str rooms)
 void report_result(const struct report_place *place, const struct glyfe_result *result)
 {
     if (!place->json) {
-        printf("%s id=%" PRIu64 " rooms=%s receivers=%" PRIu64 " duplicate=%s\n", place->event,
+        printf("%s id=%" PRIu64 " rooms=%s receivers=%" PRIu64 " duplicate=%s", place->event,
                result->id, result->rooms, result->receivers, result->duplicate ? "yes" : "no");
+        if (result->replicas > 0) {
+            printf(" replicas=%u", result->replicas);
+        }
+        fputs("\n", stdout);
         return;
     }
     print_place(place);
     print_rooms(str_from(result->rooms));
-    printf(",\"id\":%" PRIu64 ",\"receivers\":%" PRIu64 ",\"duplicate\":%s}\n", result->id,
-           result->receivers, result->duplicate ? "true" : "false");
+    printf(",\"id\":%" PRIu64 ",\"receivers\":%" PRIu64 ",\"duplicate\":%s,\"replicas\":%u}\n",
+           result->id, result->receivers, result->duplicate ? "true" : "false", result->replicas);
 }
 
 void report_dry_run(const struct report_place *place, const struct catalogue_message *message,

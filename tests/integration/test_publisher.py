@@ -150,6 +150,8 @@ def test_bad_data_is_refused_by_field(redis, arguments, words):
     (["notification", "--title"], "--title"),
     (["--redis-port", "none", *HIGH], "REDIS_PORT"),
     (["--timeout", "soon", *HIGH], "PUBLISH_TIMEOUT"),
+    (["--wait-replicas", "all", *HIGH], "PUBLISH_WAIT_REPLICAS"),
+    ([*HIGH, "--wait-replicas"], "--wait-replicas needs a value"),
     (["--bulk", "notification"], "--bulk"),
     (["describe"], "describe needs"),
     (["events", "--verbose", "1"], "unknown option"),
@@ -304,7 +306,7 @@ def test_help_names_every_setting_and_exit_code(redis):
     settings = run_publish(redis, "--check-config").stdout.splitlines()
     assert len(settings) > 10
     assert all(f"[{line.partition('=')[0]}" in text for line in settings)
-    assert all(f"\n  {code}  " in text for code in range(7))
+    assert all(f"\n  {code}  " in text for code in range(8))
 
 
 def test_the_catalogue_is_listed_and_described(redis):

@@ -81,6 +81,7 @@ void app_world_init(struct app_world *world)
                 .redis = &world->redis_options,
                 .batch = 100,
                 .gateway_id = "gateway",
+                .probe_interval_ms = 1000,
                 .history = {[ROOM_MARKET] = {100, 300},
                             [ROOM_CREATOR] = {100, 300},
                             [ROOM_USER] = {50, 86400},
@@ -106,7 +107,7 @@ void app_world_open(struct app_world *world)
     world->sockets = sio_server_new(world->peer.loop, &world->sio_options, &world->namespace, 1);
     assert_non_null(world->sockets);
     PUMP_UNTIL(world->peer.loop,
-               world->peer.ups == 1 && bus_subscriber_connected(world->app->subscriber));
+               world->peer.ups == 1 && bus_subscriber_ready(world->app->subscriber));
 }
 
 void app_world_close(struct app_world *world)

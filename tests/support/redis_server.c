@@ -87,12 +87,23 @@ static void make_certificates(const struct redis_server *server)
 
 static void exec_server(const struct redis_server *server)
 {
-    char port[8], log[128];
+    char port[8], primary[8], log[128];
     snprintf(port, sizeof port, "%u", server->port);
+    snprintf(primary, sizeof primary, "%u", server->primary);
     snprintf(log, sizeof log, "%s", redis_server_file(server, "redis.log"));
-    const char *args[ARGS_MAX] = {
-        "redis-server", "--bind", "127.0.0.1",    "--save",    "", "--appendonly",
-        "no",           "--dir",  server->folder, "--logfile", log};
+    const char *args[ARGS_MAX] = {"redis-server",
+                                  "--bind",
+                                  "127.0.0.1",
+                                  "--save",
+                                  "",
+                                  "--appendonly",
+                                  "no",
+                                  "--repl-diskless-sync-delay",
+                                  "0",
+                                  "--dir",
+                                  server->folder,
+                                  "--logfile",
+                                  log};
     const char *tls[] = {"--port",
                          "0",
                          "--tls-port",
@@ -105,8 +116,12 @@ static void exec_server(const struct redis_server *server)
                          "ca.crt",
                          NULL};
     const char *plain[] = {"--port", port, NULL};
-    int n = 11;
+    const char *replica[] = {"--replicaof", "127.0.0.1", primary, NULL};
+    int n = 13;
     for (const char *const *arg = server->tls ? tls : plain; *arg; arg++) {
+        args[n++] = *arg;
+    }
+    for (const char *const *arg = replica; server->primary && *arg; arg++) {
         args[n++] = *arg;
     }
     for (const char *const *arg = server->extra; arg && *arg && n < ARGS_MAX - 1; arg++) {
@@ -167,17 +182,53 @@ void redis_server_start_again(struct redis_server *server)
     wait_until_it_answers(server);
 }
 
-void redis_server_start(struct redis_server *server, const char *const *extra, bool tls)
+static void make_folder(struct redis_server *server)
 {
-    *server = (struct redis_server){.port = free_port(), .tls = tls, .extra = extra};
     snprintf(server->folder, sizeof server->folder, "/tmp/redis-test-XXXXXX");
     if (!mkdtemp(server->folder)) {
         die("mkdtemp");
     }
+}
+
+void redis_server_start(struct redis_server *server, const char *const *extra, bool tls)
+{
+    *server = (struct redis_server){.port = free_port(), .tls = tls, .extra = extra};
+    make_folder(server);
     if (tls) {
         make_certificates(server);
     }
     redis_server_start_again(server);
+}
+
+/*
+ * A primary tells a replica of writes once it has confirmed catching up, which may be a second
+ * later; then ROLE shows, behind its port, how far it is. PUBLISH is a write that leaves no key.
+ */
+static bool takes_part(const struct redis_server *replica, const struct redis_server *primary)
+{
+    char answer[4096], listed[16];
+    int length;
+    unsigned long long offset;
+    snprintf(listed, sizeof listed, "\r\n%u\r\n", replica->port);
+    redis_server_ask(primary, "ROLE", answer, sizeof answer);
+    const char *found = strstr(answer, listed);
+    return found && sscanf(found + strlen(listed), "$%d\r\n%llu", &length, &offset) == 2 &&
+           offset > 0;
+}
+
+void redis_server_start_replica(struct redis_server *server, const struct redis_server *primary)
+{
+    char answer[64];
+    *server = (struct redis_server){.port = free_port(), .primary = primary->port};
+    make_folder(server);
+    redis_server_start_again(server);
+    for (int waited = 0; !takes_part(server, primary); waited += 5) {
+        if (waited >= START_PATIENCE_MS) {
+            die("the replica does not catch up");
+        }
+        redis_server_ask(primary, "PUBLISH support write", answer, sizeof answer);
+        nap();
+    }
 }
 
 void redis_server_kill(struct redis_server *server)

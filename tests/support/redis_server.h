@@ -15,6 +15,7 @@ struct redis_server {
     bool tls;
     char folder[64];
     const char *const *extra; /* further arguments, NULL-terminated; NULL: none */
+    uint16_t primary;         /* port of the server that it is a replica of; 0: it is none */
 };
 
 /*
@@ -23,6 +24,8 @@ struct redis_server {
  * "localhost" and 127.0.0.1, client.crt/.key, and other-ca.crt that signed nothing.
  */
 void redis_server_start(struct redis_server *server, const char *const *extra, bool tls);
+/* A replica of a plain server; waits until it is told of writes. */
+void redis_server_start_replica(struct redis_server *server, const struct redis_server *primary);
 /* SIGKILL, like a machine that dies. */
 void redis_server_kill(struct redis_server *server);
 /* On the same port as before, empty. */

@@ -30,14 +30,15 @@ extern "C" {
 #endif
 
 enum glyfe_error {
-    GLYFE_OK = 0,            /* Redis has confirmed the event */
-    GLYFE_ERROR_NO_MEMORY,   /* nothing was written */
-    GLYFE_ERROR_INVALID,     /* the event is not what the catalogue wants; nothing was sent */
-    GLYFE_ERROR_UNREACHABLE, /* no connection to Redis in time; nothing was written */
-    GLYFE_ERROR_REFUSED,     /* by Redis: password, rights, memory, a replica */
-    GLYFE_ERROR_UNKNOWN,     /* sent, but no answer came: it may or may not be written */
-    GLYFE_ERROR_MISUSE,      /* called from a callback of the same publisher */
-    GLYFE_ERROR_INTERNAL,    /* the system refused something that never fails */
+    GLYFE_OK = 0,               /* Redis has confirmed the event */
+    GLYFE_ERROR_NO_MEMORY,      /* nothing was written */
+    GLYFE_ERROR_INVALID,        /* the event is not what the catalogue wants; nothing was sent */
+    GLYFE_ERROR_UNREACHABLE,    /* no connection to Redis in time; nothing was written */
+    GLYFE_ERROR_REFUSED,        /* by Redis: password, rights, memory, a replica */
+    GLYFE_ERROR_UNKNOWN,        /* sent, but no answer came: it may or may not be written */
+    GLYFE_ERROR_MISUSE,         /* called from a callback of the same publisher */
+    GLYFE_ERROR_INTERNAL,       /* the system refused something that never fails */
+    GLYFE_ERROR_NOT_REPLICATED, /* the primary has written it, too few replicas in time */
 };
 
 /* "refused" for GLYFE_ERROR_REFUSED. Never NULL. */
@@ -50,6 +51,7 @@ struct glyfe_result {
         id; /* of the event: microseconds since 1970, unique; a duplicate has the first one's */
     uint64_t receivers; /* gateways that got it at once, summed over the rooms; 0 for a duplicate */
     bool duplicate;     /* the idempotency key was known: nothing was written now */
+    unsigned replicas;  /* that confirmed it; 0 where none were waited for */
     char rooms[GLYFE_ROOMS_SIZE]; /* "market:1,user:0x…", in the order of delivery */
 };
 
@@ -71,6 +73,9 @@ GLYFE_API const char *glyfe_publisher_error(const struct glyfe_publisher *publis
 /* Time limit of each event from now on, instead of PUBLISH_TIMEOUT. */
 GLYFE_API void glyfe_publisher_set_timeout(struct glyfe_publisher *publisher,
                                            unsigned milliseconds);
+/* How many replicas are to have each event from now on, instead of PUBLISH_WAIT_REPLICAS. */
+GLYFE_API void glyfe_publisher_set_wait_replicas(struct glyfe_publisher *publisher,
+                                                 unsigned replicas);
 
 /*
  * Publishes one event and waits for the answer. `data` is the event's data as a JSON object;

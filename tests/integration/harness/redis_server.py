@@ -28,7 +28,7 @@ class RedisServer:
                 path.unlink()
         command = ["redis-server", "--bind", self.host, "--port", str(self.port),
                    "--dir", str(self.directory), "--save", "", "--appendonly", "yes",
-                   "--logfile", str(self.directory / "redis.log"), *self.options]
+                   "--repl-diskless-sync-delay", "0", "--logfile", str(self.directory / "redis.log"), *self.options]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
         self.client = redis.Redis(self.host, self.port, socket_timeout=10)
@@ -59,6 +59,14 @@ class RedisServer:
 
     def command(self, *args):
         return self.client.execute_command(*args)
+
+    def follow(self, primary: "RedisServer") -> None:
+        """Makes it a replica, and waits until it takes part: it is told of writes once it has confirmed catching up."""
+        others = len(primary.command("ROLE")[2])
+        self.command("REPLICAOF", primary.host, primary.port)
+        until(lambda: len(primary.command("ROLE")[2]) == others + 1, "the replica has caught up")
+        primary.command("PUBLISH", "harness", "a write that leaves no key")
+        assert primary.command("WAIT", others + 1, 8000) == others + 1
 
     def subscribers(self, channel: str) -> int:
         return self.command("PUBSUB", "NUMSUB", channel)[1]
