@@ -128,10 +128,16 @@ static void on_dialed(void *context, int fd, const char *why)
 
 void link_time_out(struct redis_link *link)
 {
-    if (link->phase == LINK_LOCATING) {
+    switch (link->phase) {
+    case LINK_LOCATING:
         link_fail(link, ERR_TIMEOUT, "asking the sentinels: timed out");
-    } else {
+        break;
+    case LINK_HANDSHAKE: /* a Redis without TLS waits for the end of what is no command */
+        fail_connecting(link, ERR_TIMEOUT, "timed out in the TLS handshake");
+        break;
+    default:
         fail_connecting(link, ERR_TIMEOUT, "timed out");
+        break;
     }
 }
 
