@@ -19,12 +19,13 @@ class Sentinel:
 
     host = "127.0.0.1"
 
-    def __init__(self, directory: Path, primary: RedisServer, password: str | None = None):
+    def __init__(self, directory: Path, primary: RedisServer, more_config: list[str], password: str | None):
         directory.mkdir(parents=True)
         self.port, self.log = free_port(), directory / "sentinel.log"
         self.certificates, self.password = primary.certificates, password
         config = directory / "sentinel.conf"
-        config.write_text("".join(f"{line}\n" for line in self._config(directory, primary)))
+        lines = [*self._config(directory, primary), *more_config]
+        config.write_text("".join(f"{line}\n" for line in lines))
         self.process = subprocess.Popen(["redis-server", str(config), "--sentinel"], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
         tls = self.certificates.client_settings() if self.certificates else {}
@@ -45,8 +46,6 @@ class Sentinel:
         yield f"sentinel down-after-milliseconds {MASTER} {DOWN_AFTER_MS}"
         yield f"sentinel failover-timeout {MASTER} 4000"
         yield f"sentinel parallel-syncs {MASTER} {REPLICAS}"
-        if "password" in primary.login:
-            yield f"sentinel auth-pass {MASTER} {primary.login['password']}"
         if self.password:
             yield from (f"requirepass {self.password}", f"sentinel sentinel-pass {self.password}")
 
@@ -70,13 +69,22 @@ class Sentinel:
 
 
 class SentinelWorld:
-    """Three redis-servers and three sentinels; passwords as given. host and port are no primary's."""
+    """
+    Three redis-servers with these options, and three sentinels. login is how the test gets into Redis; password is
+    everybody's, in place of it. host and port are no primary's.
+    """
 
     host, port = "127.0.0.1", 1
 
-    def __init__(self, directory: Path, *, password: str | None = None, sentinel_password: str | None = None,
+    def __init__(self, directory: Path, *options: str, login: dict | None = None, password: str | None = None,
+                 sentinel_password: str | None = None, sentinel_config: list[str] | None = None,
                  certificates: Certificates | None = None):
+        self.options, self.login, self.sentinel_config = [*options], login or {}, sentinel_config or []
         self.password, self.sentinel_password, self.certificates = password, sentinel_password, certificates
+        if password:
+            self.options += ["--requirepass", password, "--masterauth", password]
+            self.login = {"password": password}
+            self.sentinel_config += [f"sentinel auth-pass {MASTER} {password}"]
         self.servers, self.sentinels = [], []
         try:
             self._start(directory)
@@ -85,16 +93,14 @@ class SentinelWorld:
             raise
 
     def _start(self, directory: Path) -> None:
-        login = {"password": self.password} if self.password else {}
-        options = ["--requirepass", self.password, "--masterauth", self.password] if self.password else []
         for number in range(1 + REPLICAS):
             replica = ["--replicaof", f"{self.host} {self.servers[0].port}"] if number else []
-            self.servers.append(RedisServer(directory / f"redis{number}", *options, *replica,
-                                            certificates=self.certificates, **login))
+            self.servers.append(RedisServer(directory / f"redis{number}", *self.options, *replica,
+                                            certificates=self.certificates, **self.login))
         until(lambda: self.servers[0].command("INFO")["connected_slaves"] == REPLICAS, "the replicas are connected")
         for number in range(1 + SENTINELS):
-            self.sentinels.append(
-                Sentinel(directory / f"sentinel{number}", self.servers[0], self.sentinel_password))
+            self.sentinels.append(Sentinel(directory / f"sentinel{number}", self.servers[0], self.sentinel_config,
+                                           self.sentinel_password))
         for sentinel in self.sentinels:
             until(sentinel.knows_all, "a sentinel knows all others", 30)
 
