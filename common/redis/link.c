@@ -60,7 +60,7 @@ static void name_address(struct redis_link *link)
     if (!strstr(link->why, name)) {
         snprintf(words, sizeof words, "%s: %.*s", name, LINK_WHY_MAX - (int)sizeof name - 3,
                  link->why);
-        memcpy(link->why, words, sizeof words);
+        snprintf(link->why, sizeof link->why, "%s", words);
     }
 }
 

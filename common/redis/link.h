@@ -1,6 +1,6 @@
 /*
- * One connection to Redis over the loop: connect, TLS, AUTH, SELECT, pipelining, pushed messages,
- * time limits, reconnecting with backoff and jitter.
+ * One connection to a Redis primary over the loop: asking sentinels where it is, connect, TLS,
+ * AUTH, SELECT, pipelining, pushed messages, time limits, reconnecting with backoff and jitter.
  *
  * hiredis parses replies; the bytes are moved here, so that old and new hiredis behave alike. A
  * reply is borrowed until its callback returns; what it may cost in memory is bounded

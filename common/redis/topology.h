@@ -21,8 +21,8 @@ enum { REDIS_TOPOLOGY_WHY_MAX = 480 };
 
 struct redis_topology_ops {
     /*
-     * OK: topology->primary is where to connect. IO, INVALID: nobody told, `why` says what each
-     * sentinel said, borrowed. Once a locate, never after a cancel, possibly before
+     * OK: topology->primary is where to connect. IO: nobody told, and `why` is what each sentinel
+     * said, borrowed. INVALID, NOMEM. Once a locate, never after a cancel, possibly before
      * redis_topology_locate returns.
      */
     void (*on_located)(void *owner, enum err err, const char *why);
