@@ -4,6 +4,7 @@
 
 #include "app/auth.h"
 #include "bus/envelope.h"
+#include "redis/options.h"
 #include "util/str.h"
 
 enum {
@@ -68,13 +69,5 @@ enum err gateway_settings_check(const struct gateway_settings *settings, struct 
         return refuse(complaint,
                       STR("PORT and OPS_PORT are the same; expected two different ports"));
     }
-    if (settings->redis.backoff_min_ms > settings->redis.backoff_max_ms) {
-        return refuse(
-            complaint,
-            STR("REDIS_BACKOFF_MIN is larger than REDIS_BACKOFF_MAX; expected the reverse"));
-    }
-    if (settings->redis.tls_key && !settings->redis.tls_cert) {
-        return refuse(complaint, STR("REDIS_TLS_KEY is set without REDIS_TLS_CERT; expected both"));
-    }
-    return OK;
+    return redis_options_check(&settings->redis, complaint);
 }

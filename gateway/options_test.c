@@ -80,6 +80,16 @@ static void a_key_needs_its_certificate(void **state)
     check("--redis-tls-key", "key.pem", "--redis-tls-cert", "cert.pem", "");
 }
 
+static void sentinels_need_a_name(void **state)
+{
+    (void)state;
+    check("--redis-sentinels", "a,b:1", NULL, NULL,
+          "REDIS_SENTINELS is set without REDIS_SENTINEL_MASTER");
+    check("--redis-sentinels", "a,,b", "--redis-sentinel-master", "m",
+          "REDIS_SENTINELS is \"a,,b\"");
+    check("--redis-sentinels", "a,[::1]:2", "--redis-sentinel-master", "m", "");
+}
+
 static void the_largest_event_fits_into_a_queue(void **state)
 {
     (void)state;
@@ -96,6 +106,7 @@ int main(void)
         cmocka_unit_test(two_servers_need_two_ports),
         cmocka_unit_test(backoff_grows),
         cmocka_unit_test(a_key_needs_its_certificate),
+        cmocka_unit_test(sentinels_need_a_name),
         cmocka_unit_test(the_largest_event_fits_into_a_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -146,13 +146,14 @@ static void on_up(void *owner)
 
 /*
  * Before the first connection a failed attempt means a wrong address or password, so that waiting
- * on is no use. Later it means a restart or failover, which may be over before the events' time is.
+ * on is no use. Later it means a restart or failover, which may be over before the events' time is;
+ * so does AGAIN, at any time.
  */
 static void on_down(void *owner, enum err err, const char *why)
 {
     struct courier *courier = owner;
     snprintf(courier->why, sizeof courier->why, "%s", why);
-    if (courier->was_up && err != ERR_DENIED) {
+    if (err == ERR_AGAIN || (courier->was_up && err != ERR_DENIED)) {
         return;
     }
     enum glyfe_error error = err == ERR_DENIED ? GLYFE_ERROR_REFUSED : GLYFE_ERROR_UNREACHABLE;

@@ -14,7 +14,7 @@
 #include "util/buf.h"
 #include "util/list.h"
 
-enum { PARCEL_WHY_MAX = 320 };
+enum { PARCEL_WHY_MAX = 576 };
 
 enum parcel_state {
     PARCEL_WAITING, /* in courier->waiting */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "redis/options.h"
+
 #define REDIS_OPTION(field) offsetof(struct publisher_settings, redis.field)
 #define BUS_OPTION(field)   offsetof(struct publisher_settings, bus.field)
 #define OWN_OPTION(field)   offsetof(struct publisher_settings, field)
@@ -112,11 +114,16 @@ enum err publisher_settings_load(const char *const *overrides,
                                &settings.strings, complaint);
     free_arguments(argv);
     if (!err) {
-        settings.redis.client_name = "guesslyfe-publisher";
-        settings.redis.reconnect = true;
-        *ret_settings = settings;
+        err = redis_options_check(&settings.redis, complaint);
     }
-    return err;
+    if (err) {
+        publisher_settings_fini(&settings);
+        return err;
+    }
+    settings.redis.client_name = "guesslyfe-publisher";
+    settings.redis.reconnect = true;
+    *ret_settings = settings;
+    return OK;
 }
 
 void publisher_settings_fini(struct publisher_settings *settings)

@@ -84,6 +84,24 @@ static void refusals_say_what_is_wrong(void **state)
     buf_fini(&complaint);
 }
 
+/* As the gateway does: what no single row can check. */
+static void settings_that_do_not_go_together_are_refused(void **state)
+{
+    (void)state;
+    struct publisher_settings settings;
+    struct buf complaint = {0};
+    assert_int_equal(load(&settings, &complaint, "REDIS_SENTINELS=a", NULL), ERR_INVALID);
+    assert_non_null(strstr(buf_cstr(&complaint), "without REDIS_SENTINEL_MASTER"));
+    buf_clear(&complaint);
+    assert_int_equal(load(&settings, &complaint, "REDIS_BACKOFF_MIN=2", "REDIS_BACKOFF_MAX=1"),
+                     ERR_INVALID);
+    assert_non_null(strstr(buf_cstr(&complaint), "REDIS_BACKOFF_MIN"));
+    buf_clear(&complaint);
+    assert_int_equal(load(&settings, &complaint, "REDIS_TLS_KEY=k", NULL), ERR_INVALID);
+    assert_non_null(strstr(buf_cstr(&complaint), "REDIS_TLS_CERT"));
+    buf_fini(&complaint);
+}
+
 static void write_file(char path[], const char *text)
 {
     int fd = mkstemp(path);
@@ -134,6 +152,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_passed_goes_before_the_environment, clean, clean),
         cmocka_unit_test_setup_teardown(keeps_its_own_copies, clean, clean),
         cmocka_unit_test_setup_teardown(refusals_say_what_is_wrong, clean, clean),
+        cmocka_unit_test_setup_teardown(settings_that_do_not_go_together_are_refused, clean, clean),
         cmocka_unit_test_setup_teardown(the_password_may_be_in_a_file, clean, clean),
         cmocka_unit_test_setup_teardown(a_password_file_must_be_readable, clean, clean),
     };

@@ -31,7 +31,8 @@ def run(*command, **settings):
 
 def settings_of(program):
     """The names of all settings, asked of --check-config and so of the loaded table."""
-    done = run(program, "--check-config", JWT_SECRET="x" * 32, REDIS_PASSWORD="x")
+    secrets = {"JWT_SECRET": "x" * 32, "REDIS_PASSWORD": "x", "REDIS_SENTINEL_PASSWORD": "x"}
+    done = run(program, "--check-config", **secrets, REDIS_SENTINELS="x", REDIS_SENTINEL_MASTER="x")
     assert done.returncode == 0, done.stderr
     values = dict(line.split("=", 1) for line in done.stdout.splitlines())
     return [*values, *(name + "_FILE" for name, value in values.items() if value == "***")]

@@ -63,31 +63,42 @@ void redis_hello_command(enum redis_hello_step step, const struct redis_link_opt
     }
 }
 
-/* A replica takes no events, and those it passes on end when it is cut off. */
-static enum err judge_role(const redisReply *reply, char *why, size_t cap)
+/*
+ * A replica takes no events, and those it passes on end when it is cut off. Where Sentinel named
+ * it, that will change: it has not been promoted yet, or the sentinel is behind the times.
+ */
+static enum err judge_role(const struct redis_link_options *options, const redisReply *reply,
+                           char *why, size_t cap)
 {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1 ||
         reply->element[0]->type != REDIS_REPLY_STRING) {
         return OK; /* the user may not ask: then we do not know */
     }
     const redisReply *role = reply->element[0];
-    if (str_eq((struct str){role->str, role->len}, STR("master"))) {
+    struct str expected = options->to_sentinel ? STR("sentinel") : STR("master");
+    if (str_eq((struct str){role->str, role->len}, expected)) {
         return OK;
     }
-    snprintf(why, cap, "this Redis is no primary, but a %s", role->str);
-    return ERR_DENIED;
+    snprintf(why, cap, "this Redis is no %s, but a %s",
+             options->to_sentinel ? "sentinel" : "primary", role->str);
+    return options->sentinels ? ERR_AGAIN : ERR_DENIED;
 }
 
-enum err redis_hello_judge(enum redis_hello_step step, const struct redisReply *reply, char *why,
-                           size_t cap)
+static bool is_loading(const redisReply *error)
+{
+    return str_starts((struct str){error->str, error->len}, STR("LOADING "));
+}
+
+enum err redis_hello_judge(enum redis_hello_step step, const struct redis_link_options *options,
+                           const struct redisReply *reply, char *why, size_t cap)
 {
     static const char *const names[] = {"AUTH", "PING", "SELECT", "CLIENT SETNAME", "ROLE"};
     if (step == REDIS_HELLO_ROLE) {
-        return judge_role(reply, why, cap);
+        return judge_role(options, reply, why, cap);
     }
     if (step == REDIS_HELLO_NAME || reply->type != REDIS_REPLY_ERROR) {
         return OK;
     }
     snprintf(why, cap, "%s refused: %s", names[step], reply->str);
-    return ERR_DENIED;
+    return is_loading(reply) ? ERR_AGAIN : ERR_DENIED;
 }

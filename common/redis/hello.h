@@ -30,8 +30,12 @@ struct redis_hello_command {
 
 void redis_hello_command(enum redis_hello_step step, const struct redis_link_options *options,
                          struct redis_hello_command *ret_command);
-/* DENIED: this connection is of no use; `why` says so in words. */
-MUST_CHECK enum err redis_hello_judge(enum redis_hello_step step, const struct redisReply *reply,
-                                      char *why, size_t cap);
+/*
+ * DENIED: this connection is of no use; `why` says so in words. AGAIN: likewise, but a later one
+ * may be.
+ */
+MUST_CHECK enum err redis_hello_judge(enum redis_hello_step step,
+                                      const struct redis_link_options *options,
+                                      const struct redisReply *reply, char *why, size_t cap);
 
 #endif

@@ -18,6 +18,7 @@ enum { CHECK_MAX_MS = 1000 }; /* between two looks at the silence of a link that
 
 static void release(struct redis_link *link)
 {
+    redis_topology_cancel(&link->topology);
     redis_dial_cancel(&link->dial);
     if (link->phase >= LINK_HANDSHAKE && link->phase <= LINK_UP) {
         event_del(&link->readable);
@@ -40,7 +41,7 @@ static void close_pending(struct redis_link *link)
     }
 }
 
-static void schedule_retry(struct redis_link *link)
+void link_schedule_retry(struct redis_link *link)
 {
     if (!link->options->reconnect) {
         return;
@@ -51,8 +52,42 @@ static void schedule_retry(struct redis_link *link)
     link->backoff_ms = next < link->options->backoff_max_ms ? next : link->options->backoff_max_ms;
 }
 
+/* Where the address is not a setting, the words must name it. */
+static void name_address(struct redis_link *link)
+{
+    char name[REDIS_ENDPOINT_TEXT_MAX], words[LINK_WHY_MAX];
+    redis_endpoint_print(&link->topology.primary, name);
+    if (!strstr(link->why, name)) {
+        snprintf(words, sizeof words, "%s: %.*s", name, LINK_WHY_MAX - (int)sizeof name - 3,
+                 link->why);
+        snprintf(link->why, sizeof link->why, "%s", words);
+    }
+}
+
+/*
+ * A server that Sentinel named and that cannot be used may be one that a failover is just
+ * replacing. The sentinel may be behind the times: the next attempt begins with another one.
+ */
+static enum err judge_attempt(struct redis_link *link, enum err err)
+{
+    redis_topology_distrust(&link->topology);
+    redis_topology_watch(&link->topology);
+    return err == ERR_IO || err == ERR_CLOSED || err == ERR_TIMEOUT ? ERR_AGAIN : err;
+}
+
+static enum err judge_end(struct redis_link *link, enum err err)
+{
+    bool moves = redis_topology_moves(&link->topology);
+    if (link->phase < LINK_DIALING || !(moves || link->options->to_sentinel)) {
+        return err;
+    }
+    name_address(link);
+    return moves && link->phase < LINK_UP ? judge_attempt(link, err) : err;
+}
+
 void link_go_down(struct redis_link *link, enum err err)
 {
+    err = judge_end(link, err);
     release(link);
     link->phase = LINK_DOWN;
     close_pending(link);
@@ -60,7 +95,7 @@ void link_go_down(struct redis_link *link, enum err err)
         return;
     }
     if (!wheel_timer_is_set(&link->timer)) {
-        schedule_retry(link);
+        link_schedule_retry(link);
     }
     link->ops->on_down(link->owner, err, link->why);
 }
@@ -134,6 +169,7 @@ static void check_silence(struct redis_link *link)
     }
     link->backoff_ms = link->options->backoff_min_ms;
     link_schedule_check(link);
+    redis_topology_watch(&link->topology); /* not before: most commands of a shell end sooner */
     if (!link->awaiting && !link->paused && silent_for(link, 0, limit / 2)) {
         struct str ping = STR("PING");
         /* Without memory for it the next look tries again. */
@@ -150,9 +186,7 @@ static void on_timer(struct wheel_timer *timer)
     } else if (link->phase == LINK_UP) {
         check_silence(link);
     } else {
-        snprintf(link->why, sizeof link->why, "connect to %.120s:%u: timed out",
-                 link->options->host, (unsigned)link->options->port);
-        link_go_down(link, ERR_TIMEOUT);
+        link_time_out(link);
     }
 }
 
@@ -192,6 +226,7 @@ void redis_link_free(struct redis_link *link)
         return;
     }
     release(link);
+    redis_topology_fini(&link->topology);
     link->phase = LINK_FREED;
     close_pending(link);
     loop_reap(link->loop, &link->reap, reap);

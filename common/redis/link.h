@@ -1,6 +1,6 @@
 /*
- * One connection to Redis over the loop: connect, TLS, AUTH, SELECT, pipelining, pushed messages,
- * time limits, reconnecting with backoff and jitter.
+ * One connection to a Redis primary over the loop: asking sentinels where it is, connect, TLS,
+ * AUTH, SELECT, pipelining, pushed messages, time limits, reconnecting with backoff and jitter.
  *
  * hiredis parses replies; the bytes are moved here, so that old and new hiredis behave alike. A
  * reply is borrowed until its callback returns; what it may cost in memory is bounded
@@ -25,7 +25,7 @@ struct redisReply;
 
 /* Shared by gateway and publisher; one row each in their option tables (redis/options.def). */
 struct redis_link_options {
-    const char *host;
+    const char *host; /* and port: of the primary, where no sentinels are given */
     uint64_t port;
     const char *user;     /* NULL: AUTH with the password alone */
     const char *password; /* NULL: no AUTH */
@@ -33,9 +33,9 @@ struct redis_link_options {
     bool tls;
     const char *tls_ca;             /* PEM file; NULL: the system's */
     const char *tls_cert, *tls_key; /* client certificate; NULL: none */
-    const char *tls_server_name;    /* NULL: host */
+    const char *tls_server_name;    /* NULL: the host that is connected to */
     const char *client_name;        /* for CLIENT SETNAME; NULL: none */
-    uint64_t connect_timeout_ms;    /* of name look-up, TCP, TLS and AUTH together */
+    uint64_t connect_timeout_ms;    /* of asking sentinels, look-up, TCP, TLS and AUTH together */
     /*
      * No byte for so long while an answer is due: the link is broken. After half of it without a
      * byte the link itself asks, by PING.
@@ -43,6 +43,13 @@ struct redis_link_options {
     uint64_t reply_timeout_ms;
     uint64_t backoff_min_ms, backoff_max_ms;
     bool reconnect; /* false: one attempt, then down for good */
+    /*
+     * "host:port,…": these are asked where the primary called `sentinel_master` is, with a user and
+     * password of their own, by TLS if `tls`. NULL: none.
+     */
+    const char *sentinels, *sentinel_master;
+    const char *sentinel_user, *sentinel_password;
+    bool to_sentinel; /* the server is a sentinel: no primary, and without databases */
 };
 
 enum redis_link_state { REDIS_LINK_DOWN, REDIS_LINK_CONNECTING, REDIS_LINK_UP };
@@ -53,6 +60,10 @@ struct redis_link_ops {
     /*
      * The connection is lost, or an attempt failed; `why` says so in words for a log line. Every
      * waiting command has had its callback with CLOSED before. The link tries again by itself.
+     *
+     * DENIED: Redis refuses us, which trying again will hardly change. AGAIN: the server is loading
+     * its data, or Sentinel named one that is no primary or cannot be reached, as happens in a
+     * failover: trying again helps.
      */
     void (*on_down)(void *owner, enum err err, const char *why);
     /* A message of a subscription (the whole reply array: "message", "subscribe", …). NULL: none

@@ -25,7 +25,7 @@ static void on_hello(void *context, enum err err, const redisReply *reply)
         redis_hello_command(link->hello, link->options, &command);
         link->hello++;
     } while (command.count == 0);
-    err = redis_hello_judge(link->hello - 1, reply, link->why, sizeof link->why);
+    err = redis_hello_judge(link->hello - 1, link->options, reply, link->why, sizeof link->why);
     if (err) {
         link_go_down(link, err);
     } else if (link->hello == REDIS_HELLO_STEPS) {
@@ -76,7 +76,8 @@ static enum err open_tls(struct redis_link *link, int fd, struct buf *complaint)
         close(fd);
         return err;
     }
-    const char *name = options->tls_server_name ? options->tls_server_name : options->host;
+    const char *name =
+        options->tls_server_name ? options->tls_server_name : link->topology.primary.host;
     err = stream_init_tls_client(&link->stream, fd, context, name);
     tls_context_unref(context);
     return err;
@@ -99,13 +100,19 @@ static bool open_stream(struct redis_link *link, int fd)
     return !err;
 }
 
+static void fail_connecting(struct redis_link *link, enum err err, const char *why)
+{
+    char name[REDIS_ENDPOINT_TEXT_MAX];
+    redis_endpoint_print(&link->topology.primary, name);
+    snprintf(link->why, sizeof link->why, "connect to %s: %.100s", name, why);
+    link_go_down(link, err);
+}
+
 static void on_dialed(void *context, int fd, const char *why)
 {
     struct redis_link *link = context;
     if (fd < 0) {
-        snprintf(link->why, sizeof link->why, "connect to %.120s:%u: %.100s", link->options->host,
-                 (unsigned)link->options->port, why);
-        link_go_down(link, ERR_IO);
+        fail_connecting(link, ERR_IO, why);
         return;
     }
     if (!open_stream(link, fd)) {
@@ -119,9 +126,63 @@ static void on_dialed(void *context, int fd, const char *why)
     link_go_on_with_handshake(link);
 }
 
+void link_time_out(struct redis_link *link)
+{
+    switch (link->phase) {
+    case LINK_LOCATING:
+        link_fail(link, ERR_TIMEOUT, "asking the sentinels: timed out");
+        break;
+    case LINK_HANDSHAKE: /* a Redis without TLS waits for the end of what is no command */
+        fail_connecting(link, ERR_TIMEOUT, "timed out in the TLS handshake");
+        break;
+    default:
+        fail_connecting(link, ERR_TIMEOUT, "timed out");
+        break;
+    }
+}
+
+static void on_located(void *owner, enum err err, const char *why)
+{
+    struct redis_link *link = owner;
+    uint64_t now = loop_now(link->loop);
+    if (err) {
+        link_fail(link, err, why);
+        return;
+    }
+    link->phase = LINK_DIALING;
+    redis_dial_start(&link->dial, link->topology.primary.host, link->topology.primary.port,
+                     link->deadline_ms > now ? link->deadline_ms - now : 0);
+}
+
+/* The hint is right or not: what counts is what the next attempt finds. */
+static void leave(struct redis_link *link, const struct redis_endpoint *primary)
+{
+    char from[REDIS_ENDPOINT_TEXT_MAX], to[REDIS_ENDPOINT_TEXT_MAX];
+    redis_endpoint_print(&link->topology.primary, from);
+    redis_endpoint_print(primary, to);
+    snprintf(link->why, sizeof link->why, "%.200s: the primary is at %.200s now, says Sentinel",
+             from, to);
+    link_go_down(link, ERR_CLOSED);
+}
+
+static void on_switched(void *owner, const struct redis_endpoint *primary)
+{
+    struct redis_link *link = owner;
+    if (link->phase == LINK_LOCATING ||
+        (link->phase != LINK_DOWN && redis_endpoint_eq(primary, &link->topology.primary))) {
+        return;
+    }
+    link->backoff_ms = link->options->backoff_min_ms;
+    if (link->phase == LINK_DOWN) {
+        link_schedule_retry(link);
+    } else {
+        leave(link, primary);
+    }
+}
+
 void link_attempt(struct redis_link *link)
 {
-    link->phase = LINK_DIALING;
+    link->phase = LINK_LOCATING;
     link->full = link->paused = link->pushes = link->awaiting = false;
     link->heard_ms = loop_now(link->loop);
     redis_replies_fini(&link->replies);
@@ -132,11 +193,13 @@ void link_attempt(struct redis_link *link)
         return;
     }
     loop_timer_set(link->loop, &link->timer, link->options->connect_timeout_ms);
-    redis_dial_start(&link->dial, link->options->host, link->options->port,
-                     link->options->connect_timeout_ms);
+    link->deadline_ms = loop_now(link->loop) + link->options->connect_timeout_ms;
+    redis_topology_locate(&link->topology, link->options->connect_timeout_ms);
 }
 
 void link_open_init(struct redis_link *link)
 {
+    static const struct redis_topology_ops ops = {on_located, on_switched};
+    redis_topology_init(&link->topology, link->loop, link->options, &ops, link);
     redis_dial_init(&link->dial, link->loop, on_dialed, link);
 }

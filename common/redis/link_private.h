@@ -14,15 +14,17 @@
 #include "redis/outbox.h"
 #include "redis/pending.h"
 #include "redis/replies.h"
+#include "redis/topology.h"
 #include "stream/stream.h"
 
 enum {
     LINK_READ_CAP = 64 * 1024, /* one read */
-    LINK_WHY_MAX = 256,
+    LINK_WHY_MAX = 512,
 };
 
 enum link_phase {
     LINK_DOWN,      /* nothing stands; the timer, if set, starts the next attempt */
+    LINK_LOCATING,  /* where is the primary? */
     LINK_DIALING,   /* name look-up and TCP */
     LINK_HANDSHAKE, /* TLS */
     LINK_HELLO,     /* AUTH and so on are under way */
@@ -36,6 +38,7 @@ struct redis_link {
     const struct redis_link_ops *ops;
     void *owner;
     enum link_phase phase;
+    struct redis_topology topology;
     struct redis_dial dial;
     struct stream stream;
     struct event readable, writable; /* of the stream, from HANDSHAKE on */
@@ -52,8 +55,9 @@ struct redis_link {
     bool pushes;                 /* SUBSCRIBE was sent */
     bool awaiting;               /* an answer is due since waiting_ms */
     uint64_t waiting_ms;
-    uint64_t heard_ms;   /* when the last byte came */
-    uint64_t backoff_ms; /* the next, before jitter */
+    uint64_t deadline_ms; /* of the attempt */
+    uint64_t heard_ms;    /* when the last byte came */
+    uint64_t backoff_ms;  /* the next, before jitter */
     uint64_t epoch;
     uint64_t bytes_read;
     char why[LINK_WHY_MAX];
@@ -69,11 +73,15 @@ void link_fail(struct redis_link *link, enum err err, const char *why);
 /* Of a handshake, a read or a write: finds the words itself. */
 void link_fail_tls(struct redis_link *link, enum err err);
 void link_fail_stream(struct redis_link *link, enum err err);
+/* Plans the next attempt, where there is to be one. */
+void link_schedule_retry(struct redis_link *link);
 /* The first look at the silence of a link that came up; the others follow. */
 void link_schedule_check(struct redis_link *link);
 
 /* link_open.c: the next attempt, from DOWN. */
 void link_attempt(struct redis_link *link);
+/* The time for the attempt is over. */
+void link_time_out(struct redis_link *link);
 void link_open_init(struct redis_link *link);
 void link_go_on_with_handshake(struct redis_link *link);
 

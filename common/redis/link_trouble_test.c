@@ -86,8 +86,9 @@ static struct redis_link_options options_for(uint16_t port)
     return options;
 }
 
-/* The link goes down with this word, and the impostor sent no more than so much. */
-static void expect_down(struct str words, struct str refrain, const char *why, size_t most)
+/* The link goes down with this word, and the impostor sent no more than so much. Returns the error.
+ */
+static enum err expect_down(struct str words, struct str refrain, const char *why, size_t most)
 {
     struct impostor impostor;
     impostor_start(&impostor, words, refrain);
@@ -101,6 +102,7 @@ static void expect_down(struct str words, struct str refrain, const char *why, s
     redis_peer_close(&peer);
     impostor_stop(&impostor);
     assert_true(impostor.sent <= most);
+    return peer.last_err;
 }
 
 enum { MEBIBYTE = 1024 * 1024, IN_SOCKETS_MAX = 16 * MEBIBYTE };
@@ -152,8 +154,17 @@ static void test_answers_that_nobody_asked_for(void **state)
 static void test_a_full_server_says_so(void **state)
 {
     (void)state;
-    expect_down(STR("-ERR max number of clients reached\r\n"), STR(""),
-                "PING refused: ERR max number of clients reached", IN_SOCKETS_MAX);
+    enum err err = expect_down(STR("-ERR max number of clients reached\r\n"), STR(""),
+                               "PING refused: ERR max number of clients reached", IN_SOCKETS_MAX);
+    assert_int_equal(err, ERR_DENIED);
+}
+
+static void test_a_loading_server_is_worth_waiting_for(void **state)
+{
+    (void)state;
+    enum err err = expect_down(STR("-LOADING Redis is loading the dataset in memory\r\n"), STR(""),
+                               "PING refused: LOADING", IN_SOCKETS_MAX);
+    assert_int_equal(err, ERR_AGAIN);
 }
 
 static void test_silence_while_connecting(void **state)
@@ -252,6 +263,7 @@ int main(void)
         cmocka_unit_test(test_endless_array),
         cmocka_unit_test(test_answers_that_nobody_asked_for),
         cmocka_unit_test(test_a_full_server_says_so),
+        cmocka_unit_test(test_a_loading_server_is_worth_waiting_for),
         cmocka_unit_test(test_silence_while_connecting),
         cmocka_unit_test(test_tls_with_a_plain_peer),
         cmocka_unit_test(test_each_allocation_may_fail),

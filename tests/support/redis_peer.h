@@ -16,7 +16,7 @@ struct redis_peer {
     struct redis_link_options options;
     unsigned ups, downs, pushes;
     enum err last_err; /* of the last on_down */
-    char why[256];
+    char why[512];
     char push[256];                   /* the last push, its elements joined by spaces */
     char reply[512];                  /* the last answer's text */
     unsigned answers, errors, closed; /* callbacks: OK, error replies, CLOSED */

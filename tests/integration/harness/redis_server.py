@@ -5,16 +5,21 @@ from pathlib import Path
 
 import redis
 
+from harness.certificates import Certificates
 from harness.wait import free_port, until
 
 
 class RedisServer:
-    """redis-server on a free port; what it holds survives stop() and start() unless start(fresh=True)."""
+    """
+    redis-server on a free port; what it holds survives stop() and start() unless start(fresh=True). With
+    certificates it speaks TLS alone, and wants one of its clients; login is how the test itself gets in.
+    """
 
     host = "127.0.0.1"
 
-    def __init__(self, directory: Path, *options: str):
+    def __init__(self, directory: Path, *options: str, certificates: Certificates | None = None, **login):
         self.directory = directory
+        self.certificates, self.login = certificates, login
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.options = options
@@ -26,13 +31,20 @@ class RedisServer:
         if fresh:
             for path in self.directory.rglob("*.aof*"):
                 path.unlink()
-        command = ["redis-server", "--bind", self.host, "--port", str(self.port),
+        listen = ["--port", str(self.port)]
+        if self.certificates:
+            listen = ["--port", "0", "--tls-port", str(self.port), *self.certificates.server_options()]
+        command = ["redis-server", "--bind", self.host, *listen,
                    "--dir", str(self.directory), "--save", "", "--appendonly", "yes",
                    "--repl-diskless-sync-delay", "0", "--logfile", str(self.directory / "redis.log"), *self.options]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
-        self.client = redis.Redis(self.host, self.port, socket_timeout=10)
+        self.client = self.connect(**self.login)
         until(self._answers, f"redis-server answers on port {self.port}")
+
+    def connect(self, **login) -> redis.Redis:
+        tls = self.certificates.client_settings() if self.certificates else {}
+        return redis.Redis(self.host, self.port, socket_timeout=10, **tls, **login)
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, (self.directory / "redis.log").read_text()
@@ -47,6 +59,13 @@ class RedisServer:
         self.client.close()
         self.process.send_signal(signal.SIGCONT)
         self.process.terminate()
+        self.process.wait(10)
+        self.process = None
+
+    def kill(self) -> None:
+        """SIGKILL, like a machine that dies."""
+        self.client.close()
+        self.process.kill()
         self.process.wait(10)
         self.process = None
 
