@@ -81,26 +81,33 @@ static void fail(struct app_history_read *read)
 
 static void begin(struct app_history_read *read)
 {
-    read->since = read->from = least_since(&read->asking);
+    read->since = least_since(&read->asking);
     read->first = true;
     if (send(read)) {
         fail(read);
     }
 }
 
-/* Each of those who ask knows another position; what the log holds before it is as good as proof. */
+/*
+ * Each of those who ask knows another position; what the log holds before it is as good as proof.
+ * What is proved for one of them is so for the room.
+ */
 static void judge(struct app_history_read *read, const struct bus_log_page *page)
 {
     struct bus_history history = kept(read->history, read->room);
     struct bus_envelope first = {0};
     bool any = page->count > 0 && !bus_log_envelope(page, 0, &first);
+    read->from = !any             ? read->room->recent_from
+                 : first.previous ? first.previous
+                                  : first.id - 1;
     LIST_FOR_EACH (node, next, &read->asking) {
         struct app_history_wait *wait = list_entry(node, struct app_history_wait, node);
-        wait->complete = (any && first.id <= wait->position.since) ||
-                         bus_log_reaches(page, wait->position, history);
-    }
-    if (any && first.previous > read->from) {
-        read->from = first.previous;
+        bool proved = (any && first.id <= wait->position.since) ||
+                      bus_log_reaches(page, wait->position, history);
+        wait->complete = proved || wait->most > 0;
+        if (proved && wait->position.since < read->from) {
+            read->from = wait->position.since;
+        }
     }
 }
 
@@ -144,57 +151,6 @@ static enum err keep_page(struct app_history_read *read, const struct bus_log_pa
     return err;
 }
 
-/* Those who came meanwhile are asked about now, where memory has not become enough for them. */
-static void go_on(struct app_history *history, struct list *behind)
-{
-    while (!list_empty(behind)) {
-        struct app_history_wait *wait = list_entry(behind->next, struct app_history_wait, node);
-        list_remove(&wait->node);
-        app_history_ask(history, wait);
-    }
-}
-
-static void finish(struct app_history_read *read)
-{
-    struct app_history *history = read->history;
-    struct app_room *room = read->room;
-    struct list asking, behind;
-    list_init(&asking);
-    list_init(&behind);
-    list_splice_back(&asking, &read->asking);
-    list_splice_back(&behind, &read->behind);
-    if (read->from < room->recent_from) {
-        app_recent_put_before(history->recent, room, read->events, read->count, read->from);
-        read->count = 0;
-    }
-    room->reading = NULL;
-    read_free(read);
-    while (!list_empty(&asking)) {
-        struct app_history_wait *wait = list_entry(asking.next, struct app_history_wait, node);
-        answer(wait, wait->complete);
-    }
-    go_on(history, &behind);
-    app_recent_trim(history->recent);
-}
-
-static void on_page(struct bus_log_query *query, const struct bus_log_page *page)
-{
-    struct app_history_read *read = container_of(query, struct app_history_read, query);
-    if (page && read->first) {
-        judge(read, page);
-    }
-    read->first = false;
-    bool kept_all = page && !keep_page(read, page);
-    bool more = kept_all && page->more && read->since <= read->room->recent_from;
-    if (!kept_all || (more && send(read))) {
-        fail(read);
-    } else if (!more) {
-        finish(read);
-    }
-}
-
-/* --- Asking --- */
-
 static bool in_memory(const struct app_history_wait *wait)
 {
     unsigned count = 0;
@@ -220,21 +176,86 @@ static struct app_history_read *read_new(struct app_history *history, struct app
     return read;
 }
 
+/*
+ * Answers from memory those for whom it is enough, and asks Redis once for all others. The room may
+ * be gone with the last answer.
+ */
+static void ask_for(struct app_history *history, struct app_room *room, struct list *waits)
+{
+    struct app_history_read *read = NULL;
+    while (!list_empty(waits)) {
+        struct app_history_wait *wait = list_entry(waits->next, struct app_history_wait, node);
+        if (in_memory(wait)) {
+            history->from_memory++;
+            answer(wait, true);
+        } else if (read || (read = read_new(history, room))) {
+            list_remove(&wait->node);
+            list_push_back(&read->asking, &wait->node);
+        } else {
+            answer(wait, false);
+        }
+    }
+    if (read) {
+        room->reading = read;
+        begin(read);
+    }
+}
+
+static void finish(struct app_history_read *read)
+{
+    struct app_history *history = read->history;
+    struct app_room *room = read->room;
+    struct list asking, behind;
+    list_init(&asking);
+    list_init(&behind);
+    list_splice_back(&asking, &read->asking);
+    list_splice_back(&behind, &read->behind);
+    if (read->from < room->recent_from) {
+        app_recent_put_before(history->recent, room, read->events, read->count, read->from);
+        read->count = 0;
+    }
+    room->reading = NULL;
+    read_free(read);
+    while (!list_empty(&asking)) {
+        struct app_history_wait *wait = list_entry(asking.next, struct app_history_wait, node);
+        answer(wait, wait->complete);
+    }
+    if (!list_empty(&behind)) {
+        ask_for(history, room, &behind);
+    }
+    app_recent_trim(history->recent);
+}
+
+static void on_page(struct bus_log_query *query, const struct bus_log_page *page)
+{
+    struct app_history_read *read = container_of(query, struct app_history_read, query);
+    if (page && read->first) {
+        judge(read, page);
+    }
+    read->first = false;
+    bool kept_all = page && !keep_page(read, page);
+    bool more = kept_all && page->more && read->since <= read->room->recent_from;
+    if (!kept_all || (more && send(read))) {
+        fail(read);
+    } else if (!more) {
+        finish(read);
+    }
+}
+
+/* --- Asking --- */
+
 void app_history_ask(struct app_history *history, struct app_history_wait *wait)
 {
     struct app_room *room = wait->room;
+    struct list alone;
+    list_init(&alone);
     list_init(&wait->node);
+    list_push_back(room->reading ? &room->reading->behind : &alone, &wait->node);
     history->asked++;
-    if (in_memory(wait)) {
-        history->from_memory++;
-        answer(wait, true);
-    } else if (room->reading) {
-        list_push_back(&room->reading->behind, &wait->node);
-    } else if ((room->reading = read_new(history, room))) {
-        list_push_back(&room->reading->asking, &wait->node);
-        begin(room->reading);
-    } else {
-        answer(wait, false);
+    if (!room->reading || in_memory(wait)) {
+        list_remove(&wait->node);
+        list_push_back(&alone, &wait->node);
+        ask_for(history, room, &alone);
     }
 }
 

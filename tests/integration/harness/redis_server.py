@@ -36,6 +36,7 @@ class RedisServer:
             listen = ["--port", "0", "--tls-port", str(self.port), *self.certificates.server_options()]
         command = ["redis-server", "--bind", self.host, *listen,
                    "--dir", str(self.directory), "--save", "", "--appendonly", "yes",
+                   "--shutdown-timeout", "0",  # not waiting for replicas that may be gone
                    "--repl-diskless-sync-delay", "0", "--logfile", str(self.directory / "redis.log"), *self.options]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
