@@ -59,9 +59,17 @@ class RedisServer:
             return
         self.client.close()
         self.process.send_signal(signal.SIGCONT)
-        self.process.terminate()
-        self.process.wait(10)
+        until(self._ended_by_sigterm, "redis-server ends")
         self.process = None
+
+    def _ended_by_sigterm(self) -> bool:
+        """A replica that has just been synchronized refuses to end until its first AOF is written: ask again."""
+        self.process.terminate()
+        try:
+            self.process.wait(1)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def kill(self) -> None:
         """SIGKILL, like a machine that dies."""
