@@ -12,6 +12,7 @@ struct app_history_read {
     uint64_t since;      /* of the page that is asked for */
     uint64_t from;       /* what has been read reaches down to here without a hole */
     bool first;          /* no page has come yet */
+    bool all;            /* the whole log is asked for */
     struct app_event **events;
     size_t count, capacity;
 };
@@ -83,6 +84,7 @@ static void begin(struct app_history_read *read)
 {
     read->since = least_since(&read->asking);
     read->first = true;
+    read->all = read->since == 0;
     if (send(read)) {
         fail(read);
     }
@@ -161,7 +163,7 @@ static bool in_memory(const struct app_history_wait *wait)
          entry && count < wait->most; entry = app_recent_next(entry)) {
         count++;
     }
-    return wait->most > 0 && count >= wait->most;
+    return wait->most > 0 && (count >= wait->most || wait->room->recent_is_all);
 }
 
 static struct app_history_read *read_new(struct app_history *history, struct app_room *room)
@@ -214,6 +216,7 @@ static void finish(struct app_history_read *read)
         app_recent_put_before(history->recent, room, read->events, read->count, read->from);
         read->count = 0;
     }
+    room->recent_is_all = read->all && room->recent_from <= read->from;
     room->reading = NULL;
     read_free(read);
     while (!list_empty(&asking)) {
