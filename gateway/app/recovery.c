@@ -226,10 +226,12 @@ static enum err join(struct app_recovery *recovery, const struct room_name *name
     return err;
 }
 
+/* Some rooms are entered at once: one more than there are keeps the end back until all have begun. */
 static void join_all(struct app_recovery *recovery, struct bus_session session)
 {
     struct bus_session_room room;
     struct room_name name;
+    recovery->joins = 1;
     while (!recovery->incomplete && bus_session_next(&session, &room)) {
         recovery->joins++;
         if (!permitted(recovery->member, room.name, &name) || join(recovery, &name, &room)) {
@@ -237,7 +239,7 @@ static void join_all(struct app_recovery *recovery, struct bus_session session)
             recovery->incomplete = true;
         }
     }
-    if (recovery->joins == 0 || recovery->incomplete) {
+    if (--recovery->joins == 0 || recovery->incomplete) {
         loop_defer(recovery->member->app->loop, &recovery->end);
     }
 }
