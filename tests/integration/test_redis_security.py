@@ -154,11 +154,25 @@ def test_least_rights_are_enough(acl_redis, start_gateway, connect, fresh):
         assert done.returncode == 0, done.stderr
     publish_trade(acl_redis, fresh, 2, **login("operator"), REDIS_DB=1)
     client.wait_event(TRADE, 2)
+    recovers(connect, gateway, fresh, acl_redis)
     client.unsubscribe("market", fresh.market)
     settle(client)
-    assert [data["tradeId"] for data in client.data(TRADE)] == ["trade0", "trade2"]
+    assert [data["tradeId"] for data in client.data(TRADE)] == ["trade0", "trade2", "trade3"]
     until(lambda: acl_redis.subscribers(f"guesslyfe:{{0}}:room:market:{fresh.market}") == 0, "the channel is left")
     assert acl_redis.command("ACL", "LOG") == []
+
+
+def recovers(connect, gateway, fresh, redis) -> None:
+    """Sessions are kept and found, logs are read."""
+    client = connect(gateway, mint("bob"), auth={"recovery": True}, reconnection=True, reconnectionDelay=50)
+    assert client.call("subscribe", {"room": "market", "id": fresh.market, "last": 10})["complete"]
+    client.drop()
+    assert client.wait("connect", 2)["recovered"]
+    publish_trade(redis, fresh, 3, **login("publisher"), REDIS_DB=1)
+    client.wait_event(TRADE)
+    client.disconnect()
+    with redis.connect(**ADMIN, db=1) as admin:
+        until(lambda: not admin.keys("guesslyfe:session:*"), "its session is dropped")
 
 
 def script(command: str, *arguments: str) -> tuple:
