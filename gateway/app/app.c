@@ -300,8 +300,7 @@ static void on_disconnect(struct sio_socket *socket, enum sio_disconnect_reason 
               LOG_CSTR("reason", reason == SIO_DISCONNECT_TRANSPORT
                                      ? eio_close_reason_name(session_reason)
                                      : "disconnect packet"));
-    app_member_end(member, reason == SIO_DISCONNECT_TRANSPORT &&
-                               session_reason != EIO_CLOSE_CLIENT);
+    app_member_end(member, reason == SIO_DISCONNECT_TRANSPORT);
 }
 
 static const struct sio_namespace_ops namespace_ops = {on_connect, on_event, on_disconnect};

@@ -12,6 +12,7 @@ struct app_history_read {
     uint64_t since;      /* of the page that is asked for */
     uint64_t from;       /* what has been read reaches down to here without a hole */
     bool first;          /* no page has come yet */
+    bool all;            /* the whole log is asked for */
     struct app_event **events;
     size_t count, capacity;
 };
@@ -81,26 +82,34 @@ static void fail(struct app_history_read *read)
 
 static void begin(struct app_history_read *read)
 {
-    read->since = read->from = least_since(&read->asking);
+    read->since = least_since(&read->asking);
     read->first = true;
+    read->all = read->since == 0;
     if (send(read)) {
         fail(read);
     }
 }
 
-/* Each of those who ask knows another position; what the log holds before it is as good as proof. */
+/*
+ * Each of those who ask knows another position; what the log holds before it is as good as proof.
+ * What is proved for one of them is so for the room.
+ */
 static void judge(struct app_history_read *read, const struct bus_log_page *page)
 {
     struct bus_history history = kept(read->history, read->room);
     struct bus_envelope first = {0};
     bool any = page->count > 0 && !bus_log_envelope(page, 0, &first);
+    read->from = !any             ? read->room->recent_from
+                 : first.previous ? first.previous
+                                  : first.id - 1;
     LIST_FOR_EACH (node, next, &read->asking) {
         struct app_history_wait *wait = list_entry(node, struct app_history_wait, node);
-        wait->complete = (any && first.id <= wait->position.since) ||
-                         bus_log_reaches(page, wait->position, history);
-    }
-    if (any && first.previous > read->from) {
-        read->from = first.previous;
+        bool proved = (any && first.id <= wait->position.since) ||
+                      bus_log_reaches(page, wait->position, history);
+        wait->complete = proved || wait->most > 0;
+        if (proved && wait->position.since < read->from) {
+            read->from = wait->position.since;
+        }
     }
 }
 
@@ -144,13 +153,53 @@ static enum err keep_page(struct app_history_read *read, const struct bus_log_pa
     return err;
 }
 
-/* Those who came meanwhile are asked about now, where memory has not become enough for them. */
-static void go_on(struct app_history *history, struct list *behind)
+static bool in_memory(const struct app_history_wait *wait)
 {
-    while (!list_empty(behind)) {
-        struct app_history_wait *wait = list_entry(behind->next, struct app_history_wait, node);
-        list_remove(&wait->node);
-        app_history_ask(history, wait);
+    unsigned count = 0;
+    if (wait->room->recent_from <= wait->position.since) {
+        return true;
+    }
+    for (const struct app_recent_entry *entry = app_recent_past(wait->room, 0);
+         entry && count < wait->most; entry = app_recent_next(entry)) {
+        count++;
+    }
+    return wait->most > 0 && (count >= wait->most || wait->room->recent_is_all);
+}
+
+static struct app_history_read *read_new(struct app_history *history, struct app_room *room)
+{
+    struct app_history_read *read = calloc(1, sizeof *read);
+    if (read) {
+        read->history = history;
+        read->room = room;
+        list_init(&read->asking);
+        list_init(&read->behind);
+    }
+    return read;
+}
+
+/*
+ * Answers from memory those for whom it is enough, and asks Redis once for all others. The room may
+ * be gone with the last answer.
+ */
+static void ask_for(struct app_history *history, struct app_room *room, struct list *waits)
+{
+    struct app_history_read *read = NULL;
+    while (!list_empty(waits)) {
+        struct app_history_wait *wait = list_entry(waits->next, struct app_history_wait, node);
+        if (in_memory(wait)) {
+            history->from_memory++;
+            answer(wait, true);
+        } else if (read || (read = read_new(history, room))) {
+            list_remove(&wait->node);
+            list_push_back(&read->asking, &wait->node);
+        } else {
+            answer(wait, false);
+        }
+    }
+    if (read) {
+        room->reading = read;
+        begin(read);
     }
 }
 
@@ -167,13 +216,16 @@ static void finish(struct app_history_read *read)
         app_recent_put_before(history->recent, room, read->events, read->count, read->from);
         read->count = 0;
     }
+    room->recent_is_all = read->all && room->recent_from <= read->from;
     room->reading = NULL;
     read_free(read);
     while (!list_empty(&asking)) {
         struct app_history_wait *wait = list_entry(asking.next, struct app_history_wait, node);
         answer(wait, wait->complete);
     }
-    go_on(history, &behind);
+    if (!list_empty(&behind)) {
+        ask_for(history, room, &behind);
+    }
     app_recent_trim(history->recent);
 }
 
@@ -195,46 +247,18 @@ static void on_page(struct bus_log_query *query, const struct bus_log_page *page
 
 /* --- Asking --- */
 
-static bool in_memory(const struct app_history_wait *wait)
-{
-    unsigned count = 0;
-    if (wait->room->recent_from <= wait->position.since) {
-        return true;
-    }
-    for (const struct app_recent_entry *entry = app_recent_past(wait->room, 0);
-         entry && count < wait->most; entry = app_recent_next(entry)) {
-        count++;
-    }
-    return wait->most > 0 && count >= wait->most;
-}
-
-static struct app_history_read *read_new(struct app_history *history, struct app_room *room)
-{
-    struct app_history_read *read = calloc(1, sizeof *read);
-    if (read) {
-        read->history = history;
-        read->room = room;
-        list_init(&read->asking);
-        list_init(&read->behind);
-    }
-    return read;
-}
-
 void app_history_ask(struct app_history *history, struct app_history_wait *wait)
 {
     struct app_room *room = wait->room;
+    struct list alone;
+    list_init(&alone);
     list_init(&wait->node);
+    list_push_back(room->reading ? &room->reading->behind : &alone, &wait->node);
     history->asked++;
-    if (in_memory(wait)) {
-        history->from_memory++;
-        answer(wait, true);
-    } else if (room->reading) {
-        list_push_back(&room->reading->behind, &wait->node);
-    } else if ((room->reading = read_new(history, room))) {
-        list_push_back(&room->reading->asking, &wait->node);
-        begin(room->reading);
-    } else {
-        answer(wait, false);
+    if (!room->reading || in_memory(wait)) {
+        list_remove(&wait->node);
+        list_push_back(&alone, &wait->node);
+        ask_for(history, room, &alone);
     }
 }
 

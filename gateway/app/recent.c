@@ -32,6 +32,7 @@ static void drop_oldest(struct app_recent *recent, struct app_room *room)
         newest->next = oldest->next;
     }
     room->recent_from = oldest->event->id;
+    room->recent_is_all = false;
     entry_free(recent, oldest);
 }
 
@@ -41,6 +42,7 @@ void app_recent_clear(struct app_recent *recent, struct app_room *room, uint64_t
         drop_oldest(recent, room);
     }
     room->recent_from = from;
+    room->recent_is_all = false;
 }
 
 /* The oldest of all is the oldest of its room. */

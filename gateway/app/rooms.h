@@ -40,6 +40,7 @@ struct app_room {
     bool is_idle;
     struct app_recent_entry *recent;  /* the newest of its events in memory (app/recent.h) */
     uint64_t recent_from;             /* all with a larger id are there */
+    bool recent_is_all;               /* the log holds no older ones either */
     struct app_history_read *reading; /* its log, just now (app/history.h) */
     char name[]; /* canonical, not terminated */
 };

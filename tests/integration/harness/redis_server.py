@@ -36,6 +36,7 @@ class RedisServer:
             listen = ["--port", "0", "--tls-port", str(self.port), *self.certificates.server_options()]
         command = ["redis-server", "--bind", self.host, *listen,
                    "--dir", str(self.directory), "--save", "", "--appendonly", "yes",
+                   "--shutdown-timeout", "0",  # not waiting for replicas that may be gone
                    "--repl-diskless-sync-delay", "0", "--logfile", str(self.directory / "redis.log"), *self.options]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
@@ -58,9 +59,17 @@ class RedisServer:
             return
         self.client.close()
         self.process.send_signal(signal.SIGCONT)
-        self.process.terminate()
-        self.process.wait(10)
+        until(self._ended_by_sigterm, "redis-server ends")
         self.process = None
+
+    def _ended_by_sigterm(self) -> bool:
+        """A replica that has just been synchronized refuses to end until its first AOF is written: ask again."""
+        self.process.terminate()
+        try:
+            self.process.wait(1)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def kill(self) -> None:
         """SIGKILL, like a machine that dies."""
