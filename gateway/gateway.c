@@ -7,6 +7,7 @@
 #include "http/server.h"
 #include "ops/server.h"
 #include "socketio/server.h"
+#include "util/clock.h"
 #include "util/rand.h"
 #include "valve.h"
 
@@ -139,7 +140,10 @@ static enum err open_rooms(struct gateway *gateway, struct loop *loop,
     }
     eio_server_set_http(gateway->engine, gateway->http);
     valve_open(&gateway->valve, loop, http_server_net(gateway->http), gateway->app->subscriber);
-    struct ops_sources sources = {.app = gateway->app, .engine = gateway->engine};
+    struct ops_sources sources = {.app = gateway->app,
+                                  .engine = gateway->engine,
+                                  .net = http_server_net(gateway->http),
+                                  .started_ms = clock_wall_ms()};
     return ops_server_open(loop, settings->ops_host, (uint16_t)settings->ops_port, &sources,
                            &gateway->ops, complaint);
 }

@@ -194,12 +194,32 @@ void bus_probe_begin(struct bus_subscriber *subscriber)
     }
 }
 
-bool bus_subscriber_ready(const struct bus_subscriber *subscriber)
+static bool is_overdue(const struct bus_subscriber *subscriber)
 {
     uint64_t limit = READY_INTERVALS * subscriber->options->probe_interval_ms;
-    return bus_subscriber_connected(subscriber) && !subscriber->probe_refused &&
-           subscriber->probes_missed == 0 && subscriber->probe_seen_ms > 0 &&
-           (limit == 0 || bus_subscriber_probe_age_ms(subscriber) < limit);
+    return limit > 0 && bus_subscriber_probe_age_ms(subscriber) >= limit;
+}
+
+enum bus_readiness bus_subscriber_readiness(const struct bus_subscriber *subscriber)
+{
+    if (!bus_subscriber_connected(subscriber)) {
+        return BUS_NOT_CONNECTED;
+    }
+    if (subscriber->probe_refused) {
+        return BUS_PROBES_REFUSED;
+    }
+    if (subscriber->probe_seen_ms == 0) {
+        return BUS_NO_PROBE_YET;
+    }
+    if (subscriber->probes_missed > 0) {
+        return BUS_PROBES_MISSED;
+    }
+    return is_overdue(subscriber) ? BUS_PROBE_OVERDUE : BUS_READY;
+}
+
+bool bus_subscriber_ready(const struct bus_subscriber *subscriber)
+{
+    return bus_subscriber_readiness(subscriber) == BUS_READY;
 }
 
 uint64_t bus_subscriber_probe_age_ms(const struct bus_subscriber *subscriber)

@@ -129,7 +129,17 @@ void bus_subscriber_resume(struct bus_subscriber *subscriber);
 uint64_t bus_subscriber_bytes_passed(const struct bus_subscriber *subscriber);
 /* Whether both connections to Redis stand. */
 bool bus_subscriber_connected(const struct bus_subscriber *subscriber);
+
 /* Whether what is published arrives: the last probe came back, and not long ago. */
+enum bus_readiness {
+    BUS_READY,
+    BUS_NOT_CONNECTED,
+    BUS_PROBES_REFUSED, /* by Redis; on_refused was told why */
+    BUS_NO_PROBE_YET,
+    BUS_PROBES_MISSED,
+    BUS_PROBE_OVERDUE, /* none came back for too long */
+};
+enum bus_readiness bus_subscriber_readiness(const struct bus_subscriber *subscriber);
 bool bus_subscriber_ready(const struct bus_subscriber *subscriber);
 /* Milliseconds since a probe came back; UINT64_MAX: none did yet. */
 uint64_t bus_subscriber_probe_age_ms(const struct bus_subscriber *subscriber);

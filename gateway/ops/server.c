@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "ops/health.h"
+#include "ops/metrics.h"
 #include "ops/stats.h"
 
 enum {
@@ -17,60 +19,88 @@ enum {
 struct ops_server {
     struct ops_sources sources;
     struct http_server_options options;
-    struct http_handler handlers[2];
+    struct http_handler handlers[4];
     struct http_server *http;
 };
 
-static void answer(struct http_exchange *exchange, enum err err, struct buf *body)
+#define JSON STR("application/json")
+
+/* Releases the body. */
+static void answer(struct http_exchange *exchange, enum err err, unsigned status, struct str type,
+                   struct buf *body)
 {
     struct str extra = STR("Cache-Control: no-store\r\n");
     if (err) {
-        http_respond(exchange, 500, STR("application/json"), extra,
-                     STR("{\"error\":\"out of memory\"}\n"));
+        http_respond(exchange, 500, JSON, extra, STR("{\"error\":\"out of memory\"}\n"));
     } else {
-        http_respond(exchange, 200, STR("application/json"), extra, buf_str(body));
+        http_respond(exchange, status, type, extra, buf_str(body));
     }
     buf_fini(body);
 }
 
-static bool refuse_method(struct http_exchange *exchange, const struct http_request *request)
+/* An empty body to write to; false: the request was answered, it is none that is answered here. */
+static bool begin(struct http_exchange *exchange, const struct http_request *request,
+                  struct buf *body)
 {
-    if (request->method == HTTP_GET || request->method == HTTP_HEAD) {
+    if (request->method != HTTP_GET && request->method != HTTP_HEAD) {
+        http_respond(exchange, 405, JSON, STR("Allow: GET, HEAD\r\n"),
+                     STR("{\"error\":\"only GET is answered here\"}\n"));
         return false;
     }
-    http_respond(exchange, 405, STR("application/json"), STR("Allow: GET, HEAD\r\n"),
-                 STR("{\"error\":\"only GET is answered here\"}\n"));
+    buf_init(body, ANSWER_MAX);
     return true;
-}
-
-static void on_stats(void *owner, struct http_exchange *exchange,
-                     const struct http_request *request)
-{
-    struct ops_server *server = owner;
-    if (refuse_method(exchange, request)) {
-        return;
-    }
-    struct buf body;
-    buf_init(&body, ANSWER_MAX);
-    enum err err = ops_stats_write(server->sources.app, &body);
-    answer(exchange, err, &body);
 }
 
 /* Whoever answers here is alive; Redis may be away, which restarting would not mend. */
 static void on_health(void *owner, struct http_exchange *exchange,
                       const struct http_request *request)
 {
-    struct ops_server *server = owner;
-    if (refuse_method(exchange, request)) {
-        return;
-    }
+    const struct ops_server *server = owner;
     struct buf body;
-    buf_init(&body, ANSWER_MAX);
-    bool redis = bus_subscriber_connected(server->sources.app->subscriber);
-    enum err err =
-        buf_printf(&body, "{\"status\":\"ok\",\"redis\":\"%s\",\"sessions\":%zu}\n",
-                   redis ? "up" : "down", eio_server_stats(server->sources.engine)->sessions);
-    answer(exchange, err, &body);
+    if (begin(exchange, request, &body)) {
+        answer(exchange, ops_health_write(&server->sources, &body), 200, JSON, &body);
+    }
+}
+
+static void on_readiness(void *owner, struct http_exchange *exchange,
+                         const struct http_request *request)
+{
+    const struct ops_server *server = owner;
+    struct buf body;
+    if (begin(exchange, request, &body)) {
+        bool ready = false;
+        enum err err = ops_readiness_write(&server->sources, &ready, &body);
+        answer(exchange, err, ready ? 200 : 503, JSON, &body);
+    }
+}
+
+static void on_metrics(void *owner, struct http_exchange *exchange,
+                       const struct http_request *request)
+{
+    const struct ops_server *server = owner;
+    struct buf body;
+    if (begin(exchange, request, &body)) {
+        enum err err = ops_metrics_write(&server->sources, &body);
+        answer(exchange, err, 200, STR(OPS_METRICS_TYPE), &body);
+    }
+}
+
+static void on_stats(void *owner, struct http_exchange *exchange,
+                     const struct http_request *request)
+{
+    const struct ops_server *server = owner;
+    struct buf body;
+    if (begin(exchange, request, &body)) {
+        answer(exchange, ops_stats_write(server->sources.app, &body), 200, JSON, &body);
+    }
+}
+
+static void fill_handlers(struct ops_server *server)
+{
+    server->handlers[0] = (struct http_handler){STR("/healthz"), true, on_health, server};
+    server->handlers[1] = (struct http_handler){STR("/readyz"), true, on_readiness, server};
+    server->handlers[2] = (struct http_handler){STR("/metrics"), true, on_metrics, server};
+    server->handlers[3] = (struct http_handler){STR("/stats"), true, on_stats, server};
 }
 
 enum err ops_server_open(struct loop *loop, const char *host, uint16_t port,
@@ -97,8 +127,7 @@ enum err ops_server_open(struct loop *loop, const char *host, uint16_t port,
         .body_timeout_ms = TIMEOUT_MS,
         .idle_timeout_ms = TIMEOUT_MS,
     };
-    server->handlers[0] = (struct http_handler){STR("/healthz"), true, on_health, server};
-    server->handlers[1] = (struct http_handler){STR("/stats"), true, on_stats, server};
+    fill_handlers(server);
     enum err err = http_server_open(loop, &server->options, server->handlers,
                                     ARRAY_LEN(server->handlers), &server->http, complaint);
     if (err) {

@@ -1,5 +1,5 @@
 /*
- * What operators see, on a port of its own: GET /healthz and GET /stats.
+ * What operators see, on a port of its own: GET /healthz, /readyz, /metrics and /stats.
  */
 #ifndef OPS_SERVER_H
 #define OPS_SERVER_H
@@ -10,6 +10,7 @@
 #include "engineio/server.h"
 #include "http/server.h"
 #include "loop/loop.h"
+#include "net/server.h"
 #include "util/attr.h"
 #include "util/buf.h"
 #include "util/err.h"
@@ -20,6 +21,8 @@ struct ops_server;
 struct ops_sources {
     const struct app *app;
     const struct eio_server *engine;
+    const struct net_server *net; /* the clients' */
+    int64_t started_ms;           /* since 1970 */
 };
 
 /* On failure *complaint says what and why. */

@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from harness.metrics import Metrics
 from harness.redis_server import RedisServer
 from harness.wait import DEADLINE, until
 
@@ -52,9 +53,19 @@ class Gateway:
     def log(self) -> str:
         return self.log_path.read_text(errors="replace")
 
-    def wait_ready(self) -> "Gateway":
-        self.wait_redis("up")
+    def wait_ready(self, seconds: float = DEADLINE) -> "Gateway":
+        until(lambda: self.readiness()[0] == 200, "the gateway is ready", seconds)
         return self
+
+    def wait_not_ready(self, why: str, seconds: float = DEADLINE) -> None:
+        """For that reason, of which these are the first words."""
+        until(lambda: self.readiness()[1].get("why", "").startswith(why), f"the gateway is not ready: {why}", seconds)
+
+    def readiness(self) -> tuple[int, dict]:
+        """What /readyz says; status 0 and nothing while nobody listens yet."""
+        assert self.process.poll() is None, "the gateway ended:\n" + self.log()
+        status, body = self.get("/readyz")
+        return status, json.loads(body or "{}")
 
     def wait_redis(self, state: str, seconds: float = DEADLINE) -> None:
         until(lambda: self.health().get("redis") == state, f"the gateway sees Redis {state}", seconds)
@@ -74,6 +85,9 @@ class Gateway:
             return refusal.code, refusal.read().decode()
         except OSError:
             return 0, ""
+
+    def metrics(self) -> Metrics:
+        return Metrics(self.get("/metrics")[1])
 
     def stats(self) -> dict:
         return json.loads(self.get("/stats")[1])

@@ -52,10 +52,10 @@ class RawClient:
 
 
 class Http:
-    """One TCP connection on which requests are written byte by byte."""
+    """One TCP connection on which requests are written byte by byte; to the clients' port unless another is given."""
 
-    def __init__(self, gateway: Gateway, seconds: float = DEADLINE):
-        self.socket = socket.create_connection(("127.0.0.1", gateway.port), timeout=seconds)
+    def __init__(self, gateway: Gateway, seconds: float = DEADLINE, port: int | None = None):
+        self.socket = socket.create_connection(("127.0.0.1", port or gateway.port), timeout=seconds)
 
     def __enter__(self):
         return self
