@@ -5,10 +5,13 @@ from datetime import datetime, timezone
 
 import pytest
 
+from conftest import trade_data
+from harness import publishing
 from harness.clients import settle
 from harness.gateway import REPOSITORY
 from harness.metrics import PREFIX
 from harness.raw import Http
+from harness.redis_server import RedisServer
 from harness.tokens import mint
 from harness.wait import until
 
@@ -21,12 +24,11 @@ DOCUMENTED = {line.split("|")[1].strip(" `") for line in
 
 
 @pytest.fixture
-def restored(redis):
-    """The Redis of all tests here, for one that takes it away."""
-    yield redis
-    if redis.process is None:
-        redis.start()
-    redis.resume()
+def own_redis(tmp_path):
+    """For a test that does something to it: the other gateways here are to notice nothing."""
+    server = RedisServer(tmp_path)
+    yield server
+    server.stop()
 
 
 def test_healthz(gateway):
@@ -46,38 +48,38 @@ def test_ready_after_the_start(gateway):
     assert readiness["status"] == "ready"
 
 
-def test_not_ready_while_redis_is_stopped(restored, start_gateway):
-    gateway = start_gateway(**PROBING)
-    restored.stop()
+def test_not_ready_while_redis_is_stopped(own_redis, start_gateway):
+    gateway = start_gateway(redis=own_redis, **PROBING)
+    own_redis.stop()
     gateway.wait_not_ready("Redis is not connected")
     assert gateway.readiness() == (503, {"status": "not ready", "why": "Redis is not connected"})
     assert (gateway.health()["status"], gateway.health()["redis"]) == ("ok", "down")
     assert (gateway.metrics()["ready"], gateway.metrics()["redis_connected"]) == (0, 0)
-    restored.start()
+    own_redis.start()
     gateway.wait_ready()
     metrics = gateway.metrics()
     assert (metrics["ready"], metrics["redis_connected"], metrics["redis_reconnects_total"]) == (1, 1, 1)
     assert metrics["redis_connection_failures_total"] >= 1
 
 
-def test_not_ready_while_redis_hangs(restored, start_gateway):
+def test_not_ready_while_redis_hangs(own_redis, start_gateway):
     """Long before the connections are given up, which after two missed probes they are."""
-    gateway = start_gateway(**PROBING)
-    restored.pause()
+    gateway = start_gateway(redis=own_redis, **PROBING)
+    own_redis.pause()
     gateway.wait_not_ready("probes missed; the last one came back ")
     gateway.wait_not_ready("Redis is not connected")
-    restored.resume()
+    own_redis.resume()
     gateway.wait_ready()
     assert gateway.metrics()["probes_missed_total"] >= 2
 
 
-def test_not_ready_before_redis_was_ever_there(restored, start_gateway):
-    restored.stop()
-    gateway = start_gateway(ready=False, **PROBING)
+def test_not_ready_before_redis_was_ever_there(own_redis, start_gateway):
+    own_redis.stop()
+    gateway = start_gateway(redis=own_redis, ready=False, **PROBING)
     gateway.wait_not_ready("Redis is not connected")
     assert gateway.health()["probeAgeMs"] is None
     assert "probe_age_seconds" not in gateway.metrics().numbers
-    restored.start()
+    own_redis.start()
     gateway.wait_ready()
     assert gateway.metrics()["probe_age_seconds"] < 60
 
@@ -170,12 +172,12 @@ def test_metrics_of_recovery(start_gateway, connect, fresh, trade):
     assert metrics["history_asked_total"] >= metrics["history_from_memory_total"] >= 1
 
 
-def test_metrics_of_catching_up(redis, start_gateway, connect, fresh, trade):
-    gateway = start_gateway()
+def test_metrics_of_catching_up(own_redis, start_gateway, connect, fresh):
+    gateway = start_gateway(redis=own_redis)
     client = connect(gateway, mint(fresh.user))
     client.subscribe("market", fresh.market)
-    redis.command("CLIENT", "KILL", "TYPE", "pubsub")
-    trade()
+    own_redis.command("CLIENT", "KILL", "TYPE", "pubsub")
+    publishing.publish(own_redis, "market:trade", trade_data(fresh))
     client.wait_event("market:trade")
     until(lambda: gateway.metrics()["catch_up_rooms_total"] >= 3, "its rooms are caught up with")
     metrics = gateway.metrics()
