@@ -188,6 +188,7 @@ static void on_tick(struct wheel_timer *timer)
 void bus_probe_begin(struct bus_subscriber *subscriber)
 {
     subscriber->probes_missed = 0;
+    subscriber->probe_first = subscriber->probe_sent + 1;
     if (subscriber->options->probe_interval_ms > 0) {
         send_all(subscriber);
         schedule(subscriber);
@@ -208,7 +209,7 @@ enum bus_readiness bus_subscriber_readiness(const struct bus_subscriber *subscri
     if (subscriber->probe_refused) {
         return BUS_PROBES_REFUSED;
     }
-    if (subscriber->probe_seen_ms == 0) {
+    if (subscriber->probe_seen < subscriber->probe_first || subscriber->probe_seen_ms == 0) {
         return BUS_NO_PROBE_YET;
     }
     if (subscriber->probes_missed > 0) {

@@ -152,9 +152,21 @@ static struct str text_of(const redisReply *reply)
                                              : (struct str){"", 0};
 }
 
+/* Both connections stand, and what is published to us would come. */
+static void note_up(struct bus_subscriber *subscriber)
+{
+    if (bus_subscriber_connected(subscriber) && subscriber->confirmed > 0) {
+        bus_probe_begin(subscriber);
+        subscriber->ops->on_up(subscriber->owner);
+    }
+}
+
 static void on_confirmed(struct bus_subscriber *subscriber, struct str channel_name)
 {
     uint32_t number = ++subscriber->confirmed;
+    if (number == 1) {
+        note_up(subscriber);
+    }
     struct bus_channel *channel =
         bus_subscriber_find(subscriber, bus_channel_room(&subscriber->keys, channel_name));
     if (!list_empty(&subscriber->queued) || subscriber->dropped.len > 0) {
@@ -298,14 +310,6 @@ static enum err subscribe_to_inbox(struct bus_subscriber *subscriber)
     return err;
 }
 
-static void both_up(struct bus_subscriber *subscriber)
-{
-    if (bus_subscriber_connected(subscriber)) {
-        bus_probe_begin(subscriber);
-        subscriber->ops->on_up(subscriber->owner);
-    }
-}
-
 static void on_up(void *owner)
 {
     struct bus_subscriber *subscriber = owner;
@@ -319,7 +323,6 @@ static void on_up(void *owner)
         redis_link_pause(subscriber->link);
     }
     send_soon(subscriber);
-    both_up(subscriber);
 }
 
 /* Nothing is subscribed any more: what is wanted waits for the next connection, in no order. */
@@ -346,7 +349,7 @@ static void on_store_up(void *owner)
 {
     struct bus_subscriber *subscriber = owner;
     bus_probe_store_up(subscriber);
-    both_up(subscriber);
+    note_up(subscriber);
 }
 
 static void on_store_down(void *owner, enum err err, const char *why)

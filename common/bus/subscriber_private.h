@@ -61,6 +61,7 @@ struct bus_subscriber {
     char epoch[BUS_EPOCH_LEN];
     bool epoch_known;
     uint64_t probe_sent, probe_seen; /* numbers */
+    uint64_t probe_first;            /* of the first since both connections stand */
     bool probe_refused;
     unsigned probes_missed; /* in a row */
     uint64_t probe_seen_ms; /* 0: none yet */

@@ -112,7 +112,6 @@ static void start(struct app_session *session);
 
 static void note_kept(struct app_session *session)
 {
-    session->sessions->kept++;
     session->claimed = true;
     session->kept_ms = loop_now(session->sessions->loop);
     list_remove(&session->by_age);
@@ -129,6 +128,7 @@ static void on_kept(void *context, const struct redisReply *reply)
         return;
     }
     session->sessions->refused += kept == BUS_SESSION_REFUSED;
+    session->sessions->kept += kept == BUS_SESSION_KEPT;
     note_kept(session);
     tell(session);
     if (session->stale) {
