@@ -81,11 +81,15 @@ static enum err list_all_rooms(const struct app_member *member, struct buf *out)
     return err ? err : list_rooms(member, false, start, out);
 }
 
-/* Everything up to here has reached the client, or is none of its business. */
+/*
+ * Everything up to here has reached the client, or is none of its business. What was handed on last
+ * may still have to come from another of its rooms.
+ */
 static enum err append_offset(struct app_member *member, struct buf *out)
 {
     uint64_t passed = bus_subscriber_passed(member->app->subscriber, 0);
-    uint64_t offset = passed > member->last_id ? passed : member->last_id;
+    uint64_t before = passed > 0 ? passed - 1 : 0;
+    uint64_t offset = before > member->last_id ? before : member->last_id;
     member->last_id = offset;
     return buf_printf(out, ",\"%llu\"", (unsigned long long)offset);
 }
@@ -330,16 +334,6 @@ static void on_message(void *owner, struct bus_channel *channel,
     app_delivery_message(&app->delivery, app_room_of_channel(channel), envelope);
 }
 
-/* A transport close: the client comes back by itself, and learns what it has and has not. */
-static void cut_off(struct app *app, struct app_room *room)
-{
-    struct app_member *const *members = app_room_members(room);
-    for (uint32_t i = 0; i < room->count; i++) {
-        app->stats.cut_off++;
-        eio_session_close(sio_socket_session(members[i]->socket), EIO_CLOSE_SERVER);
-    }
-}
-
 static void on_gap(void *owner, struct bus_channel *channel)
 {
     struct app *app = owner;
@@ -350,7 +344,7 @@ static void on_gap(void *owner, struct bus_channel *channel)
                  LOG_U64("clients", room->count), LOG_U64("suppressed", suppressed));
     }
     app_recent_clear(&app->recent, room, channel->last_id);
-    cut_off(app, room);
+    app_delivery_cut_off(room);
 }
 
 static void on_lost(void *owner, const char *why)
@@ -362,7 +356,7 @@ static void on_lost(void *owner, const char *why)
          (channel = bus_subscriber_next(app->subscriber, channel));) {
         struct app_room *room = app_room_of_channel(channel);
         app_recent_clear(&app->recent, room, 0);
-        cut_off(app, room);
+        app_delivery_cut_off(room);
     }
 }
 

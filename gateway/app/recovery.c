@@ -65,6 +65,7 @@ static void begin_anew(struct app_recovery *recovery, uint64_t *counter)
     struct sio_socket *socket = member->socket;
     struct app_identity identity = recovery->identity;
     ++*counter;
+    app->stats.connected--; /* it is counted as the new one */
     app_member_end(member, false);
     app_welcome(app, socket, &identity, true);
 }
@@ -87,12 +88,12 @@ static void replay(struct app_recovery *recovery)
         if (event->id <= member->last_id) {
             continue;
         }
+        member->last_id = event->id; /* due to it, whether it can be sent or not */
         struct rcbuf *packet = app_event_packet(event, true);
         if (!packet || sio_socket_send(member->socket, packet)) {
             eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
             return;
         }
-        member->last_id = event->id;
         member->app->delivery.stats.deliveries++;
     }
 }
