@@ -235,10 +235,11 @@ void app_session_end(struct app_session *session, bool comes_back)
         return;
     }
     struct app_sessions *sessions = session->sessions;
+    bool may_be_kept = session->claimed || session->request;
     bus_store_cancel(session->request);
     if (!session->taken && session->claimed && comes_back) {
         send(session, sessions->window_ms, NULL);
-    } else if (!session->taken && session->claimed) {
+    } else if (!session->taken && may_be_kept && !comes_back) {
         bus_session_drop(bus_subscriber_store(sessions->subscriber), &sessions->bus->keys,
                          app_session_pid(session));
     }
