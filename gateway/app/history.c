@@ -9,6 +9,7 @@ struct app_history_read {
     struct bus_log_query query;
     struct list asking;  /* those whom this read answers */
     struct list behind;  /* those who came after it was sent */
+    struct bus_log_position least; /* known to those who ask */
     uint64_t since;      /* of the page that is asked for */
     uint64_t from;       /* what has been read reaches down to here without a hole */
     bool first;          /* no page has come yet */
@@ -32,6 +33,19 @@ static void answer(struct app_history_wait *wait, bool complete)
     wait->ready(wait);
 }
 
+static bool in_memory(const struct app_history_wait *wait)
+{
+    unsigned count = 0;
+    if (wait->room->recent_from <= wait->position.since) {
+        return true;
+    }
+    for (const struct app_recent_entry *entry = app_recent_past(wait->room, 0);
+         entry && count < wait->most; entry = app_recent_next(entry)) {
+        count++;
+    }
+    return wait->most > 0 && count >= wait->most;
+}
+
 /* --- Reading --- */
 
 static void read_free(struct app_history_read *read)
@@ -53,12 +67,17 @@ static enum err send(struct app_history_read *read)
                        &read->query);
 }
 
-static uint64_t least_since(const struct list *asking)
+/* The least known; of those with the same, who knows longest that nothing came after it. */
+static struct bus_log_position least_known(const struct list *asking)
 {
-    uint64_t least = UINT64_MAX;
+    struct bus_log_position least = {UINT64_MAX, 0};
     LIST_FOR_EACH (node, next, asking) {
-        uint64_t since = list_entry(node, struct app_history_wait, node)->position.since;
-        least = since < least ? since : least;
+        const struct bus_log_position *position =
+            &list_entry(node, struct app_history_wait, node)->position;
+        if (position->since < least.since ||
+            (position->since == least.since && position->as_of > least.as_of)) {
+            least = *position;
+        }
     }
     return least;
 }
@@ -81,11 +100,25 @@ static void fail(struct app_history_read *read)
 
 static void begin(struct app_history_read *read)
 {
-    read->since = read->from = least_since(&read->asking);
+    read->least = least_known(&read->asking);
+    read->since = read->from = read->least.since;
     read->first = true;
     if (send(read)) {
         fail(read);
     }
+}
+
+/* How far back memory reaches with what the log holds, if that is more than it knows already. */
+static uint64_t reach(const struct app_history_read *read, const struct bus_log_page *page)
+{
+    struct bus_envelope first;
+    if (bus_log_reaches(page, read->least, kept(read->history, read->room))) {
+        return read->from;
+    }
+    if (page->count == 0 || bus_log_envelope(page, 0, &first)) {
+        return read->room->recent_from;
+    }
+    return first.previous > 0 ? first.previous : first.id - 1;
 }
 
 /* Each of those who ask knows another position; what the log holds before it is as good as proof. */
@@ -99,9 +132,7 @@ static void judge(struct app_history_read *read, const struct bus_log_page *page
         wait->complete = (any && first.id <= wait->position.since) ||
                          bus_log_reaches(page, wait->position, history);
     }
-    if (any && first.previous > read->from) {
-        read->from = first.previous;
-    }
+    read->from = reach(read, page);
 }
 
 static enum err keep_event(struct app_history_read *read, struct app_event *event)
@@ -171,7 +202,7 @@ static void finish(struct app_history_read *read)
     read_free(read);
     while (!list_empty(&asking)) {
         struct app_history_wait *wait = list_entry(asking.next, struct app_history_wait, node);
-        answer(wait, wait->complete);
+        answer(wait, wait->complete || (wait->most > 0 && in_memory(wait)));
     }
     go_on(history, &behind);
     app_recent_trim(history->recent);
@@ -194,19 +225,6 @@ static void on_page(struct bus_log_query *query, const struct bus_log_page *page
 }
 
 /* --- Asking --- */
-
-static bool in_memory(const struct app_history_wait *wait)
-{
-    unsigned count = 0;
-    if (wait->room->recent_from <= wait->position.since) {
-        return true;
-    }
-    for (const struct app_recent_entry *entry = app_recent_past(wait->room, 0);
-         entry && count < wait->most; entry = app_recent_next(entry)) {
-        count++;
-    }
-    return wait->most > 0 && count >= wait->most;
-}
 
 static struct app_history_read *read_new(struct app_history *history, struct app_room *room)
 {
