@@ -185,6 +185,19 @@ static void go_on(struct app_history *history, struct list *behind)
     }
 }
 
+/* False: there was no memory for all of it. */
+static bool remember(struct app_history_read *read)
+{
+    struct app_room *room = read->room;
+    uint64_t from = read->from;
+    if (from >= room->recent_from) {
+        return true;
+    }
+    app_recent_put_before(read->history->recent, room, read->events, read->count, from);
+    read->count = 0;
+    return room->recent_from == from;
+}
+
 static void finish(struct app_history_read *read)
 {
     struct app_history *history = read->history;
@@ -194,15 +207,12 @@ static void finish(struct app_history_read *read)
     list_init(&behind);
     list_splice_back(&asking, &read->asking);
     list_splice_back(&behind, &read->behind);
-    if (read->from < room->recent_from) {
-        app_recent_put_before(history->recent, room, read->events, read->count, read->from);
-        read->count = 0;
-    }
+    bool whole = remember(read);
     room->reading = NULL;
     read_free(read);
     while (!list_empty(&asking)) {
         struct app_history_wait *wait = list_entry(asking.next, struct app_history_wait, node);
-        answer(wait, wait->complete || (wait->most > 0 && in_memory(wait)));
+        answer(wait, (wait->complete && whole) || (wait->most > 0 && in_memory(wait)));
     }
     go_on(history, &behind);
     app_recent_trim(history->recent);
