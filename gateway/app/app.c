@@ -262,26 +262,44 @@ static void take_client(struct app *app, struct sio_socket *socket,
     }
 }
 
+/* AGAIN: there is no token. NOMEM: nothing is known against it, the client may try again. */
+static enum err verify(struct app *app, struct str auth, struct str authorization,
+                       struct app_identity *ret_identity, const char **ret_why)
+{
+    struct buf token;
+    buf_init(&token, APP_TOKEN_MAX);
+    *ret_why = "auth.token is no string, or too long";
+    enum err err = read_token(auth, authorization, &token);
+    if (!err && token.len == 0) {
+        err = ERR_AGAIN;
+    } else if (!err) {
+        err = app_auth_verify(&app->options->auth, buf_str(&token), clock_wall_ms() / 1000,
+                              ret_identity, ret_why);
+    }
+    buf_fini(&token);
+    return err;
+}
+
 static void on_connect(void *owner, struct sio_socket *socket, struct str auth,
                        const struct sio_handshake *handshake)
 {
     struct app *app = owner;
     struct app_identity identity;
-    const char *why = "no memory";
-    struct buf token;
-    buf_init(&token, APP_TOKEN_MAX);
-    if (read_token(auth, handshake->authorization, &token)) {
-        refuse_token(app, socket, "auth.token is no string, or too long");
-    } else if (token.len == 0) {
+    const char *why;
+    switch (verify(app, auth, handshake->authorization, &identity, &why)) {
+    case OK:
+        take_client(app, socket, &identity, auth, handshake);
+        break;
+    case ERR_AGAIN:
         app->stats.auth_missing++;
         turn_away(socket, STR("{\"message\":\"Authentication required\"}"));
-    } else if (app_auth_verify(&app->options->auth, buf_str(&token), clock_wall_ms() / 1000,
-                               &identity, &why)) {
+        break;
+    case ERR_NOMEM:
+        eio_session_close(sio_socket_session(socket), EIO_CLOSE_SERVER);
+        break;
+    default:
         refuse_token(app, socket, why);
-    } else {
-        take_client(app, socket, &identity, auth, handshake);
     }
-    buf_fini(&token);
 }
 
 static void on_event(struct sio_socket *socket, const struct sio_event *event)
