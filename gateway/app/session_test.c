@@ -149,12 +149,13 @@ static void goodbye_before_it_is_kept_removes_it(void **state)
     assert_false(is_there());
 }
 
+/* With as much left as the client may need to come back, less what this machine may be late. */
 static void it_outlasts_a_quiet_time(void **state)
 {
     (void)state;
     uint64_t kept = world.app->sessions.kept, start = clock_monotonic_ms();
     do {
-        assert_in_range(remaining_ms(), 1, 3000);
+        assert_in_range(remaining_ms(), 1700, 3500);
         assert_int_equal(loop_turn(world.peer.loop, 20), OK);
     } while (clock_monotonic_ms() < start + 4000);
     assert_in_range(world.app->sessions.kept - kept, 1, 4);
