@@ -218,6 +218,19 @@ def test_a_room_is_kept_before_subscribe_is_acknowledged(gateway, recoverable, r
         assert f"market:{fresh.market}-{n}\n" not in session_of(redis, client).decode()
 
 
+def test_a_client_comes_back_by_itself(start_gateway, recoverable, redis, fresh):
+    gateway = start_gateway()
+    client = recoverable(gateway, reconnection=True, reconnectionDelay=50)
+    client.subscribe("market", fresh.market)
+    gateway.kill()
+    client.wait("disconnect")
+    publish_trades(redis, fresh, range(2))
+    start_gateway(PORT=gateway.port)
+    client.wait_event("connected", 2)
+    assert client.all("connect")[1]["recovered"]
+    assert trades_of(client) == trades(range(2))
+
+
 # --- Who is new ---
 
 
@@ -278,6 +291,21 @@ def test_goodbye_is_for_good(gateway, recoverable, redis, fresh):
     client.disconnect()
     until(lambda: session_of(redis, client) is None, "the session is gone")
     is_new(client, gateway, fresh)
+
+
+@pytest.mark.parametrize("command,value", [
+    ("APPEND", "0 v user:bob\n"), ("APPEND", "0 v user:alice2\n"), ("APPEND", "0 v nothing:1\n"), ("APPEND", "rubbish\n0 v a:b\n"),
+    ("SET", ""), ("SET", "rubbish"), ("SET", "\n\n\n"), ("SET", "a b c d e 1 1\n"), ("DEL", None)], ids=str)
+def test_a_session_that_is_none_any_more(gateway, recoverable, redis, fresh, command, value):
+    """What stands in Redis is checked as if a stranger had written it; every room is asked for again."""
+    client = recoverable(gateway, transports=["websocket"])
+    client.subscribe("market", fresh.market)
+    lose(client)
+    key = "guesslyfe:session:" + client.all("connect")[0]["pid"]
+    until(lambda: redis.command("PTTL", key) <= 120_000, "the gateway has kept it for the last time")
+    redis.command(command, key, *[value] * (value is not None))
+    is_new(client, gateway, fresh)
+    assert client.events("connected")[-1][1]["rooms"] == ["user:alice", "global:all"]
 
 
 def test_after_the_window_it_is_over(start_gateway, recoverable, redis, fresh):

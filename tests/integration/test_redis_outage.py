@@ -103,6 +103,21 @@ def test_nothing_is_missed_while_publishing_never_stops(redis, gateway, connect,
         assert client.all("disconnect") == []
 
 
+def test_a_client_recovers_as_soon_as_redis_is_back(redis, gateway, connect, fresh):
+    client = connect(gateway, mint("alice", fresh.address), auth={"recovery": True}, transports=["websocket"])
+    client.subscribe("market", fresh.market)
+    client.drop()
+    client.wait("disconnect")
+    publishing.publish(redis, "market:trade", trade_data(fresh, 76))
+    redis.stop()
+    gateway.wait_redis("down")
+    client.reconnect()
+    redis.start()
+    assert client.wait("connect", 2, seconds=30)["recovered"]
+    client.wait_event("connected", 2)
+    assert [data["tradeId"] for data in client.data("market:trade")] == ["trade76"]
+
+
 def test_the_connection_is_killed(redis, client, fresh):
     cut(redis)
     arrives_again(redis, client, fresh)
