@@ -281,6 +281,24 @@ static void redis_that_does_not_answer_is_not_waited_for(void **state)
     is_told(&alice, "1", true);
 }
 
+/* The answer to `subscribe` is true from the moment it is sent. */
+static void a_room_that_is_not_live_any_more_is_waited_for(void **state)
+{
+    (void)state;
+    uint64_t first = trade(1);
+    ask_for(&alice, "market", "");
+    person_hears_begin(&alice, "430[{\"success\":true,");
+    struct app_room *room = app_rooms_find(&world.app->rooms, STR("market:1"));
+    world.app->joins.timeout_ms = 20000;
+    ask_since(&alice, "market", first - 1);
+    room->channel.state = BUS_CHANNEL_BEHIND;
+    PUMP_UNTIL(world.peer.loop, !room->reading);
+    assert_int_equal(alice.sent.len, 0);
+    room->channel.state = BUS_CHANNEL_LIVE;
+    app_joins_room_live(&world.app->joins, room);
+    is_told(&alice, "1", true);
+}
+
 /* Written by somebody else: no client may get it, and nobody misses it. */
 static void what_is_no_event_is_not_told(void **state)
 {
@@ -350,6 +368,7 @@ int main(void)
         TEST(who_wants_more_meanwhile_is_asked_for_after),
         TEST(who_leaves_meanwhile_is_not_waited_for),
         TEST(redis_that_does_not_answer_is_not_waited_for),
+        TEST(a_room_that_is_not_live_any_more_is_waited_for),
         TEST(what_is_no_event_is_not_told),
         TEST(each_allocation_may_fail),
     };
