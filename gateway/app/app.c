@@ -81,11 +81,15 @@ static enum err list_all_rooms(const struct app_member *member, struct buf *out)
     return err ? err : list_rooms(member, false, start, out);
 }
 
-/* Everything up to here has reached the client, or is none of its business. */
+/*
+ * Everything up to here has reached the client, or is none of its business. What was handed on last
+ * may still have to come from another of its rooms.
+ */
 static enum err append_offset(struct app_member *member, struct buf *out)
 {
     uint64_t passed = bus_subscriber_passed(member->app->subscriber, 0);
-    uint64_t offset = passed > member->last_id ? passed : member->last_id;
+    uint64_t before = passed > 0 ? passed - 1 : 0;
+    uint64_t offset = before > member->last_id ? before : member->last_id;
     member->last_id = offset;
     return buf_printf(out, ",\"%llu\"", (unsigned long long)offset);
 }
@@ -258,26 +262,44 @@ static void take_client(struct app *app, struct sio_socket *socket,
     }
 }
 
+/* AGAIN: there is no token. NOMEM: nothing is known against it, the client may try again. */
+static enum err verify(struct app *app, struct str auth, struct str authorization,
+                       struct app_identity *ret_identity, const char **ret_why)
+{
+    struct buf token;
+    buf_init(&token, APP_TOKEN_MAX);
+    *ret_why = "auth.token is no string, or too long";
+    enum err err = read_token(auth, authorization, &token);
+    if (!err && token.len == 0) {
+        err = ERR_AGAIN;
+    } else if (!err) {
+        err = app_auth_verify(&app->options->auth, buf_str(&token), clock_wall_ms() / 1000,
+                              ret_identity, ret_why);
+    }
+    buf_fini(&token);
+    return err;
+}
+
 static void on_connect(void *owner, struct sio_socket *socket, struct str auth,
                        const struct sio_handshake *handshake)
 {
     struct app *app = owner;
     struct app_identity identity;
-    const char *why = "no memory";
-    struct buf token;
-    buf_init(&token, APP_TOKEN_MAX);
-    if (read_token(auth, handshake->authorization, &token)) {
-        refuse_token(app, socket, "auth.token is no string, or too long");
-    } else if (token.len == 0) {
+    const char *why;
+    switch (verify(app, auth, handshake->authorization, &identity, &why)) {
+    case OK:
+        take_client(app, socket, &identity, auth, handshake);
+        break;
+    case ERR_AGAIN:
         app->stats.auth_missing++;
         turn_away(socket, STR("{\"message\":\"Authentication required\"}"));
-    } else if (app_auth_verify(&app->options->auth, buf_str(&token), clock_wall_ms() / 1000,
-                               &identity, &why)) {
+        break;
+    case ERR_NOMEM:
+        eio_session_close(sio_socket_session(socket), EIO_CLOSE_SERVER);
+        break;
+    default:
         refuse_token(app, socket, why);
-    } else {
-        take_client(app, socket, &identity, auth, handshake);
     }
-    buf_fini(&token);
 }
 
 static void on_event(struct sio_socket *socket, const struct sio_event *event)
@@ -329,16 +351,6 @@ static void on_message(void *owner, struct bus_channel *channel,
     app_delivery_message(&app->delivery, app_room_of_channel(channel), envelope);
 }
 
-/* A transport close: the client comes back by itself, and learns what it has and has not. */
-static void cut_off(struct app *app, struct app_room *room)
-{
-    struct app_member *const *members = app_room_members(room);
-    for (uint32_t i = 0; i < room->count; i++) {
-        app->stats.cut_off++;
-        eio_session_close(sio_socket_session(members[i]->socket), EIO_CLOSE_SERVER);
-    }
-}
-
 static void on_gap(void *owner, struct bus_channel *channel)
 {
     struct app *app = owner;
@@ -349,7 +361,7 @@ static void on_gap(void *owner, struct bus_channel *channel)
                  LOG_U64("clients", room->count), LOG_U64("suppressed", suppressed));
     }
     app_recent_clear(&app->recent, room, channel->last_id);
-    cut_off(app, room);
+    app_delivery_cut_off(room);
 }
 
 static void on_lost(void *owner, const char *why)
@@ -361,7 +373,7 @@ static void on_lost(void *owner, const char *why)
          (channel = bus_subscriber_next(app->subscriber, channel));) {
         struct app_room *room = app_room_of_channel(channel);
         app_recent_clear(&app->recent, room, 0);
-        cut_off(app, room);
+        app_delivery_cut_off(room);
     }
 }
 

@@ -1,5 +1,6 @@
 #include "app/delivery.h"
 
+#include "app/app.h"
 #include "app/member.h"
 #include "app/recovery.h"
 #include "socketio/server.h"
@@ -34,8 +35,25 @@ static bool has_order(const struct app_delivery *delivery, const struct bus_enve
     return envelope->id != 0 && delivery->partitions == 1;
 }
 
+void app_delivery_cut_off(struct app_room *room)
+{
+    struct app_member *const *members = app_room_members(room);
+    for (uint32_t i = 0; i < room->count; i++) {
+        members[i]->app->stats.cut_off++;
+        members[i]->last_id = UINT64_MAX; /* nothing later proves any more that it has what it has */
+        eio_session_close(sio_socket_session(members[i]->socket), EIO_CLOSE_SERVER);
+    }
+}
+
+/* What members rely on is not passed on to them: as if it had been missing. */
+static void lose(struct app_delivery *delivery, struct app_room *room, uint64_t id)
+{
+    app_recent_clear(delivery->recent, room, id);
+    app_delivery_cut_off(room);
+}
+
 /* The event that the message carries; borrowed. NULL: it was dropped. */
-static struct app_event *take_event(struct app_delivery *delivery, struct str channel,
+static struct app_event *take_event(struct app_delivery *delivery, struct app_room *room,
                                     const struct bus_envelope *envelope)
 {
     if (has_order(delivery, envelope) && delivery->event && delivery->event->id == envelope->id) {
@@ -44,8 +62,11 @@ static struct app_event *take_event(struct app_delivery *delivery, struct str ch
     struct app_event *event;
     const char *why;
     enum err err = app_event_new(envelope, &event, &why);
+    if (err == ERR_NOMEM && envelope->id != 0) {
+        lose(delivery, room, envelope->id);
+    }
     if (err) {
-        app_delivery_drop(delivery, channel, why);
+        app_delivery_drop(delivery, app_room_name(room), why);
         return NULL;
     }
     app_event_unref(&delivery->event);
@@ -91,13 +112,13 @@ static void deliver(struct app_delivery *delivery, struct app_member *member,
         app_recovery_hold(member, event);
         return;
     }
+    if (event->id != 0) {
+        member->last_id = event->id; /* due to it, whether it can be sent or not */
+    }
     struct rcbuf *packet = app_event_packet(event, member->session);
     if (!packet) {
         eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
         return;
-    }
-    if (event->id != 0) {
-        member->last_id = event->id;
     }
     /* A member that can't take it any more is closing, which is reported where it is closed. */
     if (!sio_socket_send(member->socket, packet)) {
@@ -114,7 +135,7 @@ static void deliver(struct app_delivery *delivery, struct app_member *member,
 void app_delivery_message(struct app_delivery *delivery, struct app_room *room,
                           const struct bus_envelope *envelope)
 {
-    struct app_event *event = take_event(delivery, app_room_name(room), envelope);
+    struct app_event *event = take_event(delivery, room, envelope);
     if (!event) {
         return;
     }

@@ -38,6 +38,11 @@ void app_delivery_fini(struct app_delivery *delivery);
 /* One message that came on the room's channel; also while nobody is in the room. */
 void app_delivery_message(struct app_delivery *delivery, struct app_room *room,
                           const struct bus_envelope *envelope);
+/*
+ * Events of the room are missing. A transport close for its members: they come back by themselves,
+ * and learn what they have and have not.
+ */
+void app_delivery_cut_off(struct app_room *room);
 /* Counts and logs what came on a channel of ours and is not fit to be passed on. */
 void app_delivery_drop(struct app_delivery *delivery, struct str channel, const char *why);
 

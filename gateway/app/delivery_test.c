@@ -229,6 +229,28 @@ static void without_memory_it_is_counted(void **state)
     failing_alloc_each(deliver_without_memory, NULL);
 }
 
+static bool lose_an_event(long allocation)
+{
+    failing_alloc_at(allocation);
+    arrives("global:all", "7 0 market:created global:all\n{}");
+    bool hit = failing_alloc_hit();
+    assert_true(alice.closed || alice.sent.len > 0);
+    return hit;
+}
+
+/* They rely on events of the logs: who does not get one has to come back for it. */
+static void without_memory_members_are_cut_off(void **state)
+{
+    (void)state;
+    for (long n = 0; lose_an_event(n); n++) {
+        person_leaves(&alice);
+        person_joins(&world, &alice, "alice", NULL);
+        app_event_unref(&world.app->delivery.event);
+    }
+    assert_false(alice.closed);
+    assert_int_equal(world.app->stats.cut_off, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -244,6 +266,7 @@ int main(void)
         TEST(what_would_hurt_is_dropped_and_counted),
         TEST(a_room_without_members_delivers_nothing),
         TEST(without_memory_it_is_counted),
+        TEST(without_memory_members_are_cut_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,7 +106,7 @@ static void judge(struct app_history_read *read, const struct bus_log_page *page
         struct app_history_wait *wait = list_entry(node, struct app_history_wait, node);
         bool proved = (any && first.id <= wait->position.since) ||
                       bus_log_reaches(page, wait->position, history);
-        wait->complete = proved || wait->most > 0;
+        wait->complete = proved;
         if (proved && wait->position.since < read->from) {
             read->from = wait->position.since;
         }
@@ -203,6 +203,19 @@ static void ask_for(struct app_history *history, struct app_room *room, struct l
     }
 }
 
+/* False: there was no memory for all of it. */
+static bool remember(struct app_history_read *read)
+{
+    struct app_room *room = read->room;
+    uint64_t from = read->from;
+    if (from >= room->recent_from) {
+        return true;
+    }
+    app_recent_put_before(read->history->recent, room, read->events, read->count, from);
+    read->count = 0;
+    return room->recent_from == from;
+}
+
 static void finish(struct app_history_read *read)
 {
     struct app_history *history = read->history;
@@ -212,16 +225,13 @@ static void finish(struct app_history_read *read)
     list_init(&behind);
     list_splice_back(&asking, &read->asking);
     list_splice_back(&behind, &read->behind);
-    if (read->from < room->recent_from) {
-        app_recent_put_before(history->recent, room, read->events, read->count, read->from);
-        read->count = 0;
-    }
-    room->recent_is_all = read->all && room->recent_from <= read->from;
+    bool whole = remember(read);
+    room->recent_is_all = whole && read->all && room->recent_from <= read->from;
     room->reading = NULL;
     read_free(read);
     while (!list_empty(&asking)) {
         struct app_history_wait *wait = list_entry(asking.next, struct app_history_wait, node);
-        answer(wait, wait->complete);
+        answer(wait, (wait->complete && whole) || (wait->most > 0 && in_memory(wait)));
     }
     if (!list_empty(&behind)) {
         ask_for(history, room, &behind);

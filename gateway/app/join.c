@@ -28,11 +28,18 @@ static void enter(struct app_joins *joins, struct app_join *join)
     end_join(joins, join, err ? APP_JOIN_FAILED : APP_JOIN_DONE);
 }
 
-/* What was missed is in memory now, up to the event after which the member is in. */
+/*
+ * What was missed is in memory now, up to the event after which the member is in. Unless the room
+ * is not live any more: then all is asked for again when it is.
+ */
 static void on_past(struct app_history_wait *wait)
 {
     struct app_join *join = container_of(wait, struct app_join, past);
-    enter(&join->member->app->joins, join);
+    if (app_room_is_live(join->room)) {
+        enter(&join->member->app->joins, join);
+    } else {
+        join->past.ready = NULL;
+    }
 }
 
 /* The room is live. */

@@ -12,7 +12,7 @@ struct app_recovery {
     struct app_recovery_request request;
     char sid[SIO_SID_LEN];
     uint64_t as_of; /* by Redis' clock: until then nothing was due to the client beyond its offset */
-    unsigned joins; /* that have not ended */
+    unsigned joins; /* that have not ended, and one while they are begun */
     bool incomplete;
     struct bus_request *load;
     struct loop_task end; /* when the last room is entered, or there is no use in the others */
@@ -65,6 +65,7 @@ static void begin_anew(struct app_recovery *recovery, uint64_t *counter)
     struct sio_socket *socket = member->socket;
     struct app_identity identity = recovery->identity;
     ++*counter;
+    app->stats.connected--; /* it is counted as the new one */
     app_member_end(member, false);
     app_welcome(app, socket, &identity, true);
 }
@@ -87,12 +88,12 @@ static void replay(struct app_recovery *recovery)
         if (event->id <= member->last_id) {
             continue;
         }
+        member->last_id = event->id; /* due to it, whether it can be sent or not */
         struct rcbuf *packet = app_event_packet(event, true);
         if (!packet || sio_socket_send(member->socket, packet)) {
             eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
             return;
         }
-        member->last_id = event->id;
         member->app->delivery.stats.deliveries++;
     }
 }
@@ -176,6 +177,13 @@ static void collect(struct app_recovery *recovery, const struct app_join *join)
     }
 }
 
+static void one_less_to_join(struct app_recovery *recovery)
+{
+    if (--recovery->joins == 0 || recovery->incomplete) {
+        loop_defer(recovery->member->app->loop, &recovery->end);
+    }
+}
+
 void app_recovery_joined(struct app_member *member, const struct app_join *join, bool entered)
 {
     struct app_recovery *recovery = member->recovery;
@@ -184,9 +192,7 @@ void app_recovery_joined(struct app_member *member, const struct app_join *join,
     } else {
         recovery->incomplete = true;
     }
-    if (--recovery->joins == 0) {
-        loop_defer(member->app->loop, &recovery->end);
-    }
+    one_less_to_join(recovery);
 }
 
 /* --- Rooms --- */
@@ -231,7 +237,7 @@ static void join_all(struct app_recovery *recovery, struct bus_session session)
 {
     struct bus_session_room room;
     struct room_name name;
-    recovery->joins = 1;
+    recovery->joins++;
     while (!recovery->incomplete && bus_session_next(&session, &room)) {
         recovery->joins++;
         if (!permitted(recovery->member, room.name, &name) || join(recovery, &name, &room)) {
@@ -239,9 +245,7 @@ static void join_all(struct app_recovery *recovery, struct bus_session session)
             recovery->incomplete = true;
         }
     }
-    if (--recovery->joins == 0 || recovery->incomplete) {
-        loop_defer(recovery->member->app->loop, &recovery->end);
-    }
+    one_less_to_join(recovery);
 }
 
 /* --- The session --- */

@@ -7,7 +7,7 @@
 #include "app/handlers.h"
 #include "util/rand.h"
 
-enum { SWEEP_MS = 1000 };
+enum { SWEEP_MS_MAX = 1000 };
 
 static struct str pid_of(const struct map_node *node)
 {
@@ -136,16 +136,23 @@ static void on_kept(void *context, const struct redisReply *reply)
     }
 }
 
-static uint64_t ttl_ms(const struct app_session *session)
+static uint64_t sweep_ms(const struct app_sessions *sessions)
 {
-    return session->sessions->window_ms + session->sessions->window_ms / 2;
+    uint64_t part = sessions->window_ms / 8 + 1;
+    return part < SWEEP_MS_MAX ? part : SWEEP_MS_MAX;
+}
+
+/* The window still, when it is kept again: after half of it, and the next sweep. */
+static uint64_t ttl_ms(const struct app_sessions *sessions)
+{
+    return sessions->window_ms + sessions->window_ms / 2 + sweep_ms(sessions);
 }
 
 static void start(struct app_session *session)
 {
     session->stale = false;
     list_splice_back(&session->promised, &session->next);
-    session->request = send(session, ttl_ms(session), on_kept);
+    session->request = send(session, ttl_ms(session->sessions), on_kept);
     if (!session->request) {
         eio_session_close(sio_socket_session(session->member->socket), EIO_CLOSE_SERVER);
     }
@@ -167,7 +174,7 @@ static void on_sweep(struct wheel_timer *timer)
 {
     struct app_sessions *sessions = container_of(timer, struct app_sessions, timer);
     uint64_t now = loop_now(sessions->loop);
-    loop_timer_set(sessions->loop, timer, SWEEP_MS);
+    loop_timer_set(sessions->loop, timer, sweep_ms(sessions));
     LIST_FOR_EACH (node, next, &sessions->by_age) {
         struct app_session *session = list_entry(node, struct app_session, by_age);
         if (session->kept_ms + sessions->window_ms / 2 > now) {
@@ -203,7 +210,7 @@ struct app_session *app_session_new(struct app_sessions *sessions, struct app_me
         return NULL;
     }
     if (!wheel_timer_is_set(&sessions->timer)) {
-        loop_timer_set(sessions->loop, &sessions->timer, SWEEP_MS);
+        loop_timer_set(sessions->loop, &sessions->timer, sweep_ms(sessions));
     }
     return session;
 }
@@ -235,10 +242,11 @@ void app_session_end(struct app_session *session, bool comes_back)
         return;
     }
     struct app_sessions *sessions = session->sessions;
+    bool may_be_kept = session->claimed || session->request;
     bus_store_cancel(session->request);
     if (!session->taken && session->claimed && comes_back) {
         send(session, sessions->window_ms, NULL);
-    } else if (!session->taken && session->claimed) {
+    } else if (!session->taken && may_be_kept && !comes_back) {
         bus_session_drop(bus_subscriber_store(sessions->subscriber), &sessions->bus->keys,
                          app_session_pid(session));
     }

@@ -2,7 +2,7 @@
 //
 //   {"id":1,"do":"connect","client":"a","version":4,"url":"http://…","options":{…}}
 //   {"id":2,"do":"emit","client":"a","event":"subscribe","args":[…],"ack":true}
-//   {"id":3,"do":"disconnect","client":"a"}          also: reconnect, drop (cuts the transport)
+//   {"id":3,"do":"disconnect","client":"a"}          also: reconnect (to a url), drop (cuts the transport)
 //
 // Every command is answered with its id; what happens to a client comes with the client's name.
 import { createInterface } from "node:readline";
@@ -24,7 +24,8 @@ function transportOf(socket) {
 
 function watch(client, socket) {
   socket.on("connect", () => {
-    report(client, "connect", { transport: transportOf(socket), sid: socket.id, recovered: socket.recovered });
+    report(client, "connect", {
+      transport: transportOf(socket), sid: socket.id, pid: socket._pid, recovered: socket.recovered });
   });
   socket.io.on("open", () =>
     socket.io.engine.on("upgrade", (transport) => report(client, "upgrade", { transport: transport.name })));
@@ -50,8 +51,10 @@ const commands = {
       say({ id });
     }
   },
-  reconnect({ id, client }) {
-    sockets.get(client).connect();
+  reconnect({ id, client, url }) {
+    const socket = sockets.get(client);
+    socket.io.uri = url ?? socket.io.uri;
+    socket.connect();
     say({ id });
   },
   drop({ id, client }) {

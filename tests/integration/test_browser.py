@@ -90,11 +90,11 @@ def site():
 
 @pytest.fixture
 def visit(site, tmp_path):
-    """visit(gateway, market, transports): a browser that opens the page; ended after the test."""
+    """visit(gateway, market, transports, page): a browser that opens the page; ended after the test."""
     browsers = []
 
-    def open_page(gateway, market: str, transports: list[str]) -> None:
-        site.page = PAGE % {
+    def open_page(gateway, market: str, transports: list[str], page: str = PAGE) -> None:
+        site.page = page % {
             "url": gateway.url, "token": mint("browser"), "market": market,
             "transports": json.dumps(transports), "upgrades": json.dumps(len(transports) > 1)}
         with open(tmp_path / "chromium.log", "wb") as log:
@@ -119,6 +119,38 @@ def test_a_page_hears_of_a_trade(start_gateway, site, visit, trade, fresh, trans
     assert subscribed["transport"] == transports[-1]
     trade(7)
     assert site.next("trade")["data"]["tradeId"] == "trade7"
+
+
+RECOVERING_PAGE = """<!doctype html><meta charset="utf-8"><script src="client.js"></script><script>
+const tell = (what, data) =>
+  fetch("/tell", { method: "POST", body: JSON.stringify({ what, data: data ?? null }) });
+const socket = io("%(url)s", { auth: { token: "%(token)s" }, transports: %(transports)s, withCredentials: true,
+                               reconnectionDelay: 100, reconnectionDelayMax: 200 });
+let trades = [];
+socket.on("market:trade", (event) => trades.push(event.data.tradeId));
+socket.on("disconnect", (reason) => tell("disconnected", reason));
+socket.on("connected", (hello) => {
+  if (socket.recovered) {
+    tell("recovered", { rooms: hello.rooms, trades });
+  } else {
+    socket.emit("subscribe", { room: "market", id: "%(market)s" }, (answer) => tell("subscribed", answer.success));
+  }
+});
+</script>"""
+
+
+def test_a_page_recovers_after_its_gateway_was_killed(start_gateway, site, visit, trade, fresh):
+    gateway = start_gateway(CORS_ALLOWED_ORIGINS=site.origin)
+    visit(gateway, fresh.market, ["polling", "websocket"], RECOVERING_PAGE)
+    assert site.next("subscribed") is True
+    gateway.kill()
+    site.next("disconnected")
+    trade(1)
+    trade(2)
+    start_gateway(CORS_ALLOWED_ORIGINS=site.origin, PORT=gateway.port)
+    recovered = site.next("recovered")
+    assert recovered["trades"] == ["trade1", "trade2"]
+    assert set(recovered["rooms"]) == {"user:browser", "global:all", f"market:{fresh.market}"}
 
 
 @pytest.mark.parametrize("transport", ["polling", "websocket"])

@@ -1,4 +1,7 @@
-"""Redis away, back, empty, or silent: clients stay, and what is published after its return arrives."""
+"""
+Redis away, back, or silent: clients stay, and what is published meanwhile arrives. Redis back and empty: nobody knows
+what was missed, so clients are disconnected and come back as new ones.
+"""
 import queue
 
 import pytest
@@ -22,7 +25,7 @@ def arrives_again(redis, client, fresh, channel_users: int = 1) -> None:
 
 @pytest.fixture
 def client(gateway, connect, fresh):
-    """In the fresh market; it must not be disconnected by anything that happens to Redis."""
+    """In the fresh market; it must not be disconnected by anything that leaves Redis its data."""
     member = connect(gateway, mint("alice", fresh.address))
     member.subscribe("market", fresh.market)
     yield member
@@ -37,17 +40,86 @@ def redis_comes_back(redis):
     redis.resume()
 
 
-@pytest.mark.parametrize("fresh_data", [False, True], ids=["data kept", "data lost"])
-def test_a_restart_of_redis(redis, client, fresh, fresh_data):
+def test_a_restart_of_redis(redis, client, fresh):
     redis.stop()
     settle(client)
-    redis.start(fresh=fresh_data)
+    redis.start()
     arrives_again(redis, client, fresh)
 
 
-def test_the_connection_is_killed(redis, client, fresh):
+@pytest.mark.parametrize("recovery", [False, True], ids=["no recovery", "recovery"])
+def test_redis_has_lost_its_data(redis, gateway, connect, fresh, recovery):
+    client = connect(gateway, mint("alice", fresh.address), reconnection=True, auth={"recovery": recovery})
+    client.subscribe("market", fresh.market)
+    redis.stop()
+    settle(client)
+    redis.start(fresh=True)
+    assert client.wait("disconnect", seconds=30) == {"reason": "transport close", "active": True}
+    client.wait_event("connected", 2, seconds=30)
+    assert client.all("connect")[1].get("recovered") in (None, False)
+    assert set(client.call("getRooms")) == {f"user:{fresh.address}", "global:all"}
+    client.subscribe("market", fresh.market)
+    arrives_again(redis, client, fresh)
+    assert len(client.all("disconnect")) == 1
+
+
+def cut(redis, _gateway=None) -> None:
     redis.command("CLIENT", "KILL", "TYPE", "pubsub")
     redis.command("CLIENT", "KILL", "TYPE", "normal")
+
+
+def restart(redis, _gateway) -> None:
+    redis.stop()
+    redis.start()
+
+
+def hang(redis, gateway) -> None:
+    redis.pause()
+    gateway.wait_redis("down", 60)
+    redis.resume()
+    gateway.wait_redis("up")
+
+
+@pytest.mark.parametrize("trouble", [cut, restart, hang], ids=lambda trouble: trouble.__name__)
+def test_nothing_is_missed_while_publishing_never_stops(redis, gateway, connect, fresh, trouble):
+    """Events of three rooms, and some of two of them: each once, and in order."""
+    markets = [f"{fresh.market}-{n}" for n in range(3)]
+    clients = [connect(gateway, mint("alice", fresh.address), **options) for options in (
+        {"auth": {"recovery": True}}, {"transports": ["polling"]}, {"version": "python", "transports": ["websocket"]})]
+    for client in clients:
+        for market in markets:
+            client.subscribe("market", market)
+    stream = publishing.Stream(redis, lambda number: ("market:trade", trade_data(
+        fresh, number, marketId=markets[number % 3], trader=fresh.address if number % 2 else "somebody")), 0.02)
+    for _ in range(2):
+        stream.wait_more(20)
+        trouble(redis, gateway)
+    stream.wait_more(20)
+    count = stream.end()
+    for client in clients:
+        client.wait_event("market:trade", count, seconds=60)
+        settle(client)
+        assert [data["tradeId"] for data in client.data("market:trade")] == [f"trade{n}" for n in range(count)]
+        assert client.all("disconnect") == []
+
+
+def test_a_client_recovers_as_soon_as_redis_is_back(redis, gateway, connect, fresh):
+    client = connect(gateway, mint("alice", fresh.address), auth={"recovery": True}, transports=["websocket"])
+    client.subscribe("market", fresh.market)
+    client.drop()
+    client.wait("disconnect")
+    publishing.publish(redis, "market:trade", trade_data(fresh, 76))
+    redis.stop()
+    gateway.wait_redis("down")
+    client.reconnect()
+    redis.start()
+    assert client.wait("connect", 2, seconds=30)["recovered"]
+    client.wait_event("connected", 2)
+    assert [data["tradeId"] for data in client.data("market:trade")] == ["trade76"]
+
+
+def test_the_connection_is_killed(redis, client, fresh):
+    cut(redis)
     arrives_again(redis, client, fresh)
 
 

@@ -98,22 +98,47 @@ void app_world_init(struct app_world *world)
                                                      .max_depth = 32};
 }
 
-void app_world_open(struct app_world *world)
+static void open_gateway(struct app_world *world)
 {
-    redis_peer_open(&world->peer, &world->redis_options);
     world->app = app_new(world->peer.loop, &world->options);
     assert_non_null(world->app);
     world->namespace = app_namespace(world->app);
     world->sockets = sio_server_new(world->peer.loop, &world->sio_options, &world->namespace, 1);
     assert_non_null(world->sockets);
+}
+
+void app_world_open(struct app_world *world)
+{
+    redis_peer_open(&world->peer, &world->redis_options);
+    world->publisher = &world->peer;
+    open_gateway(world);
     PUMP_UNTIL(world->peer.loop,
                world->peer.ups == 1 && bus_subscriber_ready(world->app->subscriber));
 }
 
-void app_world_close(struct app_world *world)
+void app_world_open_beside(struct app_world *other, struct app_world *world)
+{
+    *other = *world;
+    other->options.bus.redis = &world->redis_options;
+    other->options.bus.gateway_id = "another";
+    open_gateway(other);
+    PUMP_UNTIL(other->peer.loop, bus_subscriber_ready(other->app->subscriber));
+}
+
+static void close_gateway(struct app_world *world)
 {
     sio_server_free(world->sockets);
     app_free(world->app);
+}
+
+void app_world_close_beside(struct app_world *other)
+{
+    close_gateway(other);
+}
+
+void app_world_close(struct app_world *world)
+{
+    close_gateway(world);
     redis_peer_close(&world->peer);
     redis_server_stop(&world->redis);
 }
@@ -131,6 +156,12 @@ char *app_world_token(const char *claims)
     return token;
 }
 
+static void ask(struct app_world *world, const struct str *args, size_t count)
+{
+    assert_int_equal(redis_peer_send(world->publisher, args, count), OK);
+    PUMP_UNTIL(world->peer.loop, redis_link_pending(world->peer.link) == 0);
+}
+
 unsigned app_world_publish(struct app_world *world, const char *room, const char *header,
                            struct str payload)
 {
@@ -141,11 +172,89 @@ unsigned app_world_publish(struct app_world *world, const char *room, const char
     assert_int_equal(buf_printf(&message, "%s\n", header), OK);
     assert_int_equal(buf_append(&message, payload), OK);
     struct str args[] = {STR("PUBLISH"), buf_str(&channel), buf_str(&message)};
-    assert_int_equal(redis_peer_send(&world->peer, args, ARRAY_LEN(args)), OK);
-    PUMP_UNTIL(world->peer.loop, redis_link_pending(world->peer.link) == 0);
+    ask(world, args, ARRAY_LEN(args));
     buf_fini(&channel);
     buf_fini(&message);
-    return (unsigned)atoi(world->peer.reply);
+    return (unsigned)atoi(world->publisher->reply);
+}
+
+/* --- The publish script --- */
+
+enum { EMIT_WORDS_MAX = 64 };
+
+/* Words that live until they were sent. */
+struct words {
+    struct str list[EMIT_WORDS_MAX];
+    struct buf texts[EMIT_WORDS_MAX];
+    size_t count;
+};
+
+static struct buf *add_word(struct words *words)
+{
+    assert_true(words->count < EMIT_WORDS_MAX);
+    return &words->texts[words->count++];
+}
+
+static void add_text(struct words *words, const char *text)
+{
+    assert_int_equal(buf_append(add_word(words), str_from(text)), OK);
+}
+
+static void add_number(struct words *words, uint64_t number)
+{
+    assert_int_equal(buf_append_u64(add_word(words), number), OK);
+}
+
+static void add_log(struct words *words, const struct app_world *world, struct str room)
+{
+    struct room_name name;
+    assert_int_equal(room_name_parse(room, &name), OK);
+    struct bus_history history = world->options.bus.history[name.kind];
+    assert_int_equal(bus_channel_name(&world->options.bus.keys, room, add_word(words)), OK);
+    add_number(words, history.length);
+    add_number(words, history.age_seconds);
+}
+
+static size_t add_log_keys(struct words *words, const struct app_world *world, struct str rooms)
+{
+    size_t count = 0;
+    for (struct str room; str_split(&rooms, ',', &room); count++) {
+        assert_int_equal(bus_log_key(&world->options.bus.keys, room, add_word(words)), OK);
+    }
+    return count;
+}
+
+static void call_publish(struct app_world *world, struct words *words)
+{
+    for (size_t i = 0; i < words->count; i++) {
+        words->list[i] = buf_str(&words->texts[i]);
+    }
+    ask(world, words->list, words->count);
+    for (size_t i = 0; i < words->count; i++) {
+        buf_fini(&words->texts[i]);
+    }
+}
+
+uint64_t app_world_emit(struct app_world *world, const char *event, const char *rooms,
+                        const char *payload)
+{
+    struct words words = {0};
+    struct str rest = str_from(rooms);
+    add_text(&words, "EVAL");
+    assert_int_equal(buf_append(add_word(&words), bus_publish_script.text), OK);
+    struct buf *keys = add_word(&words);
+    assert_int_equal(bus_clock_key(&world->options.bus.keys, 0, add_word(&words)), OK);
+    size_t logs = add_log_keys(&words, world, rest);
+    assert_int_equal(buf_append_u64(keys, 1 + logs), OK);
+    add_text(&words, event);
+    add_text(&words, rooms);
+    add_text(&words, payload);
+    add_number(&words, 0);
+    for (struct str room; str_split(&rest, ',', &room);) {
+        add_log(&words, world, room);
+    }
+    call_publish(world, &words);
+    return strtoull(world->publisher->reply, NULL, 10);
 }
 
 /* A message to a room of its own comes behind all that Redis was asked and has sent before. */
@@ -188,7 +297,9 @@ void person_says(struct eio_session *person, const char *text)
     }
 }
 
-void person_connects(struct eio_session *person, const char *sub, const char *address)
+/* `more` goes into the auth object, in front of the token. */
+static void connect_with(struct eio_session *person, const char *sub, const char *address,
+                         const char *more)
 {
     char claims[512], text[1024];
     if (address) {
@@ -197,9 +308,14 @@ void person_connects(struct eio_session *person, const char *sub, const char *ad
         snprintf(claims, sizeof claims, "{\"sub\":\"%s\"}", sub);
     }
     char *token = app_world_token(claims);
-    snprintf(text, sizeof text, "0{\"token\":\"%s\"}", token);
+    snprintf(text, sizeof text, "0{%s\"token\":\"%s\"}", more, token);
     free(token);
     person_says(person, text);
+}
+
+void person_connects(struct eio_session *person, const char *sub, const char *address)
+{
+    connect_with(person, sub, address, "");
 }
 
 void person_joins(struct app_world *world, struct eio_session *person, const char *sub,
@@ -257,4 +373,74 @@ void person_hears_nothing(struct eio_session *person)
     if (person->sent.len > 0) {
         assert_string_equal(buf_cstr(&person->sent), "");
     }
+}
+
+/* --- Those who come back --- */
+
+void person_asks_to_recover(struct eio_session *person, const char *sub, const char *address,
+                            const struct person_past *past)
+{
+    char more[256], offset[64] = "";
+    if (past->offset[0]) {
+        snprintf(offset, sizeof offset, "\"offset\":\"%s\",", past->offset);
+    }
+    snprintf(more, sizeof more, "\"recovery\":true,\"pid\":\"%s\",%s", past->pid, offset);
+    connect_with(person, sub, address, more);
+}
+
+void person_is_accepted(struct eio_session *person, struct person_past *past)
+{
+    struct person_past now;
+    person_hears_begin(person, "40{\"sid\":\"");
+    assert_int_equal(sscanf(buf_cstr(&person->line),
+                            "40{\"sid\":\"%20[^\"]\",\"pid\":\"%24[^\"]\"}", now.sid, now.pid),
+                     2);
+    past->recovered = strcmp(past->pid, now.pid) == 0;
+    memcpy(past->sid, now.sid, sizeof now.sid);
+    memcpy(past->pid, now.pid, sizeof now.pid);
+}
+
+void person_comes(struct app_world *world, struct eio_session *person, const char *sub,
+                  struct person_past *past)
+{
+    assert_true(person_open(world, person));
+    person_asks_to_recover(person, sub, NULL, past);
+    person_is_accepted(person, past);
+}
+
+void person_arrives(struct app_world *world, struct eio_session *person, const char *sub,
+                    struct person_past *past)
+{
+    person_comes(world, person, sub, past);
+    person_hears_event(person, past, "42[\"connected\"");
+}
+
+void person_hears_event(struct eio_session *person, struct person_past *past, const char *packet)
+{
+    person_hears_begin(person, packet);
+    const char *end = strrchr(buf_cstr(&person->line), ',');
+    bool whole = packet[strlen(packet) - 1] == '}';
+    assert_non_null(end);
+    assert_true(!whole || end == buf_cstr(&person->line) + strlen(packet));
+    assert_int_equal(sscanf(end, ",\"%23[0-9]\"]", past->offset), 1);
+}
+
+/* In any order: rooms are entered as they become live. */
+static void assert_same_rooms(struct str list, struct str expected)
+{
+    assert_int_equal(list.len, expected.len);
+    list = str_range(list.ptr + 1, list.len - 2);
+    for (struct str room; str_split(&list, ',', &room);) {
+        if (!memmem(expected.ptr, expected.len, room.ptr, room.len)) {
+            fail_msg("not expected: " STR_FMT, STR_ARG(room));
+        }
+    }
+}
+
+void person_is_greeted(struct eio_session *person, struct person_past *past, const char *rooms)
+{
+    person_hears_event(person, past, "42[\"connected\",");
+    const char *start = strstr(buf_cstr(&person->line), "\"rooms\":[") + 8;
+    const char *end = strchr(start, ']') + 1;
+    assert_same_rooms(str_range(start, (size_t)(end - start)), str_from(rooms));
 }

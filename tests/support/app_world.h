@@ -15,7 +15,8 @@
 
 struct app_world {
     struct redis_server redis;
-    struct redis_peer peer; /* publishes; its loop is everybody's */
+    struct redis_peer peer; /* its loop is everybody's */
+    struct redis_peer *publisher; /* the peer, for worlds beside this one, too */
     struct redis_link_options redis_options;
     struct app_options options; /* may be changed between init and open */
     struct app *app;
@@ -29,6 +30,9 @@ struct app_world {
 void app_world_init(struct app_world *world);
 void app_world_open(struct app_world *world);
 void app_world_close(struct app_world *world);
+/* Another gateway on the same Redis, loop and options; closed by the second, before the first. */
+void app_world_open_beside(struct app_world *other, struct app_world *world);
+void app_world_close_beside(struct app_world *other);
 
 struct eio_session {
     struct app_world *world;
@@ -59,11 +63,36 @@ void person_hears_begin(struct eio_session *person, const char *beginning);
 /* Nothing is waiting that was not read, after everything on its way has arrived. */
 void person_hears_nothing(struct eio_session *person);
 
+/* What a client keeps of itself for when it comes back; all empty at first. */
+struct person_past {
+    char sid[SIO_SID_LEN + 1], pid[BUS_PID_LEN + 1], offset[24];
+    bool recovered;
+};
+
+/* CONNECT with auth.recovery and what the past holds. */
+void person_asks_to_recover(struct eio_session *person, const char *sub, const char *address,
+                            const struct person_past *past);
+/* Awaits CONNECT's answer; sid, pid and `recovered` are noted as the official client does. */
+void person_is_accepted(struct eio_session *person, struct person_past *past);
+/* All of that, over a new session. */
+void person_comes(struct app_world *world, struct eio_session *person, const char *sub,
+                  struct person_past *past);
+/* The same, awaiting `connected` behind it. */
+void person_arrives(struct app_world *world, struct eio_session *person, const char *sub,
+                    struct person_past *past);
+/* Awaits a packet that is this and an id: `42["market:trade",{}` for `42["market:trade",{},"1"]`. */
+void person_hears_event(struct eio_session *person, struct person_past *past, const char *packet);
+/* Awaits `connected` with these rooms (a JSON array, in any order), and its id. */
+void person_is_greeted(struct eio_session *person, struct person_past *past, const char *rooms);
+
 /* A token signed with the world's secret; the caller's. */
 char *app_world_token(const char *claims);
 /* PUBLISH on the room's channel; awaits Redis' answer: how many receivers. */
 unsigned app_world_publish(struct app_world *world, const char *room, const char *header,
                            struct str payload);
+/* By the publish script, into the rooms' logs and channels ("market:1,global:all"): the event's id. */
+uint64_t app_world_emit(struct app_world *world, const char *event, const char *rooms,
+                        const char *payload);
 /* Some turns, and until Redis has answered what it was asked before. */
 void app_world_settle(struct app_world *world);
 /* How many members the room has; 0 also where there is none. */

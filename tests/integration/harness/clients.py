@@ -74,8 +74,9 @@ class NodeClient(Client):
         """Emits; the answer comes into the queue."""
         return self.driver.send("emit", self.name, event=event, args=args, ack=True)
 
-    def reconnect(self) -> None:
-        self.driver.ask("reconnect", self.name)
+    def reconnect(self, url: str | None = None) -> None:
+        """To another gateway, where a URL is given."""
+        self.driver.ask("reconnect", self.name, url=url)
 
     def drop(self) -> None:
         self.driver.ask("drop", self.name)

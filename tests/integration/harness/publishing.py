@@ -1,11 +1,13 @@
 """Ways into the rooms: the publisher's command line, and a plain PUBLISH."""
 import json
 import subprocess
+import threading
 from datetime import datetime, timezone
 from pathlib import Path
 
 from harness.gateway import BUILD_DIR, REPOSITORY, SANITIZER_REPORTS, environment
 from harness.redis_server import RedisServer
+from harness.wait import until
 
 PUBLISH = BUILD_DIR / "publisher" / "guesslyfe-publish"
 
@@ -31,11 +33,45 @@ def publish(redis: RedisServer, event: str, data: dict | str, *options: str) -> 
     return done.stdout
 
 
-def publish_all(redis: RedisServer, events: list[tuple[str, dict]]) -> None:
-    """Many events in their order, by one process."""
+def publish_all(redis: RedisServer, events: list[tuple[str, dict]], **settings) -> list[str]:
+    """Many events in their order, by one process; returns their ids."""
     lines = "".join(json.dumps({"event": event, "data": data}) + "\n" for event, data in events)
-    done = run_publish(redis, "--bulk", stdin=lines)
+    done = run_publish(redis, "--bulk", "--json", stdin=lines, **settings)
     assert done.returncode == 0, done.stderr
+    return [str(json.loads(line)["id"]) for line in done.stdout.splitlines()]
+
+
+class Stream:
+    """One event after the other, event(0), event(1), …, each once whatever happens to Redis, until ended."""
+
+    def __init__(self, redis: RedisServer, event, seconds_between: float = 0.005):
+        self.event, self.seconds_between, self.count = event, seconds_between, 0
+        self.ending = threading.Event()
+        self.process = subprocess.Popen(
+            [PUBLISH, "--bulk"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+            env=environment(REDIS_HOST=redis.host, REDIS_PORT=redis.port, PUBLISH_TIMEOUT=60000))
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        while not self.ending.wait(self.seconds_between):
+            name, data = self.event(self.count)
+            line = {"event": name, "data": data, "idempotencyKey": f"{id(self)}-{self.count}"}
+            self.process.stdin.write(json.dumps(line) + "\n")
+            self.process.stdin.flush()
+            self.count += 1
+
+    def wait_more(self, count: int) -> None:
+        goal = self.count + count
+        until(lambda: self.count >= goal, f"{count} more events are on their way")
+
+    def end(self) -> int:
+        """How many there were; all are stored now."""
+        self.ending.set()
+        self.thread.join()
+        self.process.stdin.close()
+        assert self.process.wait(90) == 0
+        return self.count
 
 
 def payload(event: str, data: dict) -> str:
