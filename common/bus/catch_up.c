@@ -89,8 +89,7 @@ static enum err hold_add(struct bus_hold *hold, struct str room, uint64_t id, st
     if (!held) {
         return ERR_NOMEM;
     }
-    uint64_t before = hold->count > hold->next ? hold->items[hold->count - 1]->id : 0;
-    *held = (struct bus_held){.id = id ? id : before,
+    *held = (struct bus_held){.id = id,
                               .number = hold->count,
                               .room_len = (uint32_t)room.len,
                               .len = (uint32_t)message.len};

@@ -233,10 +233,12 @@ bool bus_subscriber_pass(struct bus_subscriber *subscriber, struct bus_channel *
     return true;
 }
 
-static void note_seen(struct bus_subscriber *subscriber, struct str room, uint64_t id)
+/* The last id that has come, which is the place of a message without one. */
+static uint64_t note_seen(struct bus_subscriber *subscriber, struct str room, uint64_t id)
 {
     uint64_t *seen = &subscriber->seen[bus_partition(&subscriber->keys, room)];
     *seen = id > *seen ? id : *seen;
+    return id > 0 ? id : *seen;
 }
 
 /* A message for a room that is wanted, and on a subscription that was confirmed. */
@@ -244,13 +246,16 @@ static void take_message(struct bus_subscriber *subscriber, struct bus_channel *
                          const struct bus_envelope *envelope, struct str message)
 {
     struct str room = bus_channel_room_name(channel);
-    note_seen(subscriber, room, envelope->id);
+    uint64_t place = note_seen(subscriber, room, envelope->id);
     if (channel->state == BUS_CHANNEL_STAMPING) {
         /* Published before anybody was told that the room is live. */
         channel->last_id = envelope->id > channel->last_id ? envelope->id : channel->last_id;
-    } else if (bus_catch_up_holding(subscriber) ||
-               !bus_subscriber_pass(subscriber, channel, envelope, message.len)) {
-        bus_catch_up_hold(subscriber, room, envelope->id, message);
+        return;
+    }
+    bool stays = bus_catch_up_holding(subscriber) ||
+                 !bus_subscriber_pass(subscriber, channel, envelope, message.len);
+    if (stays && bus_catch_up_holding(subscriber)) { /* else everything has begun anew */
+        bus_catch_up_hold(subscriber, room, place, message);
     }
 }
 

@@ -95,9 +95,11 @@ void bus_catch_up_forget(struct bus_subscriber *subscriber, struct bus_channel *
 void bus_catch_up_lost_connection(struct bus_subscriber *subscriber);
 /* Whether messages have to wait. */
 bool bus_catch_up_holding(const struct bus_subscriber *subscriber);
-/* Copies a message; `id` 0 keeps it behind what is held already. */
+/* Copies a message, to be handed on behind those with a smaller id and those held before. */
 void bus_catch_up_hold(struct bus_subscriber *subscriber, struct str room, uint64_t id,
                        struct str message);
+/* Sends what the barrier waits for. */
+void bus_catch_up_send_barrier(struct bus_subscriber *subscriber);
 /* The barrier was reached, or can't be. */
 void bus_catch_up_go_on(struct bus_subscriber *subscriber);
 /* Gives up on everything missed: on_lost, and every room begins anew. */
