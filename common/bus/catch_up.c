@@ -208,11 +208,20 @@ void bus_catch_up_go_on(struct bus_subscriber *subscriber)
     loop_defer(subscriber->loop, &subscriber->drain);
 }
 
+/* Any probe that was sent later will do as well: where there is no memory, another in a moment. */
+void bus_catch_up_send_barrier(struct bus_subscriber *subscriber)
+{
+    if (bus_probe_send(subscriber, 0)) {
+        bus_subscriber_retry(subscriber);
+    }
+}
+
 /* The last log was read, or its room is not wanted any more. */
 static void raise_barrier(struct bus_subscriber *subscriber)
 {
     if (subscriber->hold.count > 0 || !list_empty(&subscriber->caught_up)) {
-        subscriber->barrier = bus_probe_send(subscriber, 0);
+        subscriber->barrier = subscriber->probe_sent + 1;
+        bus_catch_up_send_barrier(subscriber);
     }
 }
 

@@ -135,6 +135,9 @@ static void on_retry(struct wheel_timer *timer)
     struct bus_subscriber *subscriber = container_of(timer, struct bus_subscriber, retry);
     loop_defer(subscriber->loop, &subscriber->send_batches);
     loop_defer(subscriber->loop, &subscriber->stamp);
+    if (subscriber->barrier > 0) {
+        bus_catch_up_send_barrier(subscriber);
+    }
 }
 
 static void send_soon(struct bus_subscriber *subscriber)

@@ -61,6 +61,7 @@ struct bus_subscriber {
     char epoch[BUS_EPOCH_LEN];
     bool epoch_known;
     uint64_t probe_sent, probe_seen; /* numbers */
+    uint64_t probe_round;            /* of the last that was sent to be judged by */
     bool probe_refused;
     unsigned probes_missed; /* in a row */
     uint64_t probe_seen_ms; /* 0: none yet */
@@ -113,8 +114,8 @@ void bus_probe_fini(struct bus_subscriber *subscriber);
 void bus_probe_store_up(struct bus_subscriber *subscriber);
 /* Both connections stand. */
 void bus_probe_begin(struct bus_subscriber *subscriber);
-/* Publishes to ourselves; the number of the probe. */
-uint64_t bus_probe_send(struct bus_subscriber *subscriber, unsigned partition);
+/* Publishes to ourselves, under the next number. NOMEM. */
+MUST_CHECK enum err bus_probe_send(struct bus_subscriber *subscriber, unsigned partition);
 /* A message came on our own channel. */
 void bus_probe_message(struct bus_subscriber *subscriber, struct str message);
 
