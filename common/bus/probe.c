@@ -190,10 +190,8 @@ static void on_tick(struct wheel_timer *timer)
 void bus_probe_begin(struct bus_subscriber *subscriber)
 {
     subscriber->probes_missed = 0;
-    if (subscriber->options->probe_interval_ms > 0) {
-        send_all(subscriber);
-        schedule(subscriber);
-    }
+    send_all(subscriber);
+    schedule(subscriber);
 }
 
 bool bus_subscriber_ready(const struct bus_subscriber *subscriber)

@@ -86,7 +86,7 @@ struct bus_subscriber_options {
     const struct redis_link_options *redis;
     unsigned batch; /* channels in one SUBSCRIBE or UNSUBSCRIBE command; 512 is good */
     const char *gateway_id;      /* names the channel that messages to this gateway come on */
-    uint64_t probe_interval_ms;  /* 0: no probes but those that catching up needs */
+    uint64_t probe_interval_ms;  /* 0: probes only when a connection stands, and to catch up */
     struct bus_history history[ROOM_KINDS]; /* what publishers keep */
 };
 
