@@ -164,7 +164,7 @@ static void finish(struct bus_subscriber *subscriber)
     for (struct list *node; (node = list_pop_front(&subscriber->caught_up));) {
         struct bus_channel *channel = list_entry(node, struct bus_channel, batch);
         channel->state = BUS_CHANNEL_LIVE;
-        channel->checked = false;
+        channel->read_to = 0;
         subscriber->ops->on_live(subscriber->owner, channel);
     }
 }
@@ -300,10 +300,12 @@ static enum err ask(struct read *read)
     return bus_log_ask(subscriber->store, &subscriber->keys, &asked, on_page, &read->query);
 }
 
-static void caught_up(struct bus_subscriber *subscriber, struct bus_channel *channel)
+/* A log that Redis refuses is not asked for again at the next break. */
+static void caught_up(struct bus_subscriber *subscriber, struct bus_channel *channel,
+                      const struct bus_log_page *last)
 {
     channel->state = BUS_CHANNEL_CAUGHT_UP;
-    channel->checked = true;
+    channel->read_to = last ? last->clock : UINT64_MAX;
     list_push_back(&subscriber->caught_up, &channel->batch);
     subscriber->stats.caught_up++;
     one_less_behind(subscriber);
@@ -338,7 +340,7 @@ static void on_page(struct bus_log_query *query, const struct bus_log_page *page
         free(read);
     } else if (!page || !page->more) {
         free(read);
-        caught_up(subscriber, channel);
+        caught_up(subscriber, channel, page);
     } else if (!ask(read)) {
         list_push_back(&subscriber->reads, &read->node);
     } else {
@@ -490,7 +492,7 @@ void bus_catch_up_forget(struct bus_subscriber *subscriber, struct bus_channel *
 {
     bool was_behind = channel->known && channel->state < BUS_CHANNEL_CAUGHT_UP;
     list_remove(&channel->batch);
-    channel->known = channel->checked = false;
+    channel->known = false;
     if (was_behind) {
         one_less_behind(subscriber);
     }
@@ -514,7 +516,7 @@ void bus_catch_up_lost_connection(struct bus_subscriber *subscriber)
     subscriber->behind = 0;
     for (struct map_node *node = NULL; (node = map_next(&subscriber->wanted, node));) {
         struct bus_channel *channel = container_of(node, struct bus_channel, by_room);
-        channel->checked = false;
+        channel->read_to = 0;
         subscriber->behind += channel->known;
         list_remove(&channel->batch);
     }

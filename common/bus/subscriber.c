@@ -221,7 +221,7 @@ bool bus_subscriber_pass(struct bus_subscriber *subscriber, struct bus_channel *
     if (envelope->id != 0 && envelope->id <= channel->last_id) {
         return true;
     }
-    if (!chain_holds(channel, envelope) && !channel->checked) {
+    if (!chain_holds(channel, envelope) && envelope->previous > channel->read_to) {
         bus_catch_up_break(subscriber, channel);
         return false;
     }
@@ -473,7 +473,8 @@ enum err bus_subscriber_want(struct bus_subscriber *subscriber, struct bus_chann
     }
     channel->state = BUS_CHANNEL_QUEUED;
     channel->last_id = 0;
-    channel->known = channel->checked = false;
+    channel->known = false;
+    channel->read_to = 0;
     list_push_back(&subscriber->queued, &channel->batch);
     send_soon(subscriber);
     return OK;

@@ -51,8 +51,8 @@ struct bus_channel {
     unsigned char room_len;
     unsigned char state; /* enum bus_channel_state */
     bool known;          /* private: last_id says what was missed since */
-    bool checked;        /* private: its log was read since the last event */
     uint32_t asked;      /* private: which of the connection's requests was the SUBSCRIBE */
+    uint64_t read_to;    /* private: what its log does not hold up to here is gone; 0: not read */
 };
 
 struct bus_subscriber_ops {
