@@ -276,12 +276,12 @@ static void hold_page(struct bus_subscriber *subscriber, struct read *read,
                       const struct bus_log_page *page)
 {
     struct str room = str_range(read->room, read->room_len);
+    read->position.since = page->last;
     for (size_t i = 0; i < page->count; i++) {
         struct bus_envelope envelope;
         if (bus_log_envelope(page, i, &envelope)) {
             continue;
         }
-        read->position.since = envelope.id;
         subscriber->stats.recovered++;
         bus_catch_up_hold(subscriber, room, envelope.id, bus_log_entry(page, i));
         if (subscriber->behind == 0) {

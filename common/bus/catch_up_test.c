@@ -191,6 +191,12 @@ static void connect_directly(struct stage *own)
     }
     own->direct = redisConnect("127.0.0.1", own->server.port);
     assert_true(own->direct && !own->direct->err);
+    for (bool loading = true; loading;) { /* what it has kept */
+        redisReply *reply = redisCommand(own->direct, "PING");
+        assert_non_null(reply);
+        loading = reply->type == REDIS_REPLY_ERROR;
+        freeReplyObject(reply);
+    }
 }
 
 static void copy_name(char *out, size_t cap, enum err err, struct buf *name)
