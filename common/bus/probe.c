@@ -190,6 +190,7 @@ static void on_tick(struct wheel_timer *timer)
 void bus_probe_begin(struct bus_subscriber *subscriber)
 {
     subscriber->probes_missed = 0;
+    subscriber->probe_before = subscriber->probe_sent;
     send_all(subscriber);
     schedule(subscriber);
 }
@@ -198,7 +199,8 @@ bool bus_subscriber_ready(const struct bus_subscriber *subscriber)
 {
     uint64_t limit = READY_INTERVALS * subscriber->options->probe_interval_ms;
     return bus_subscriber_connected(subscriber) && !subscriber->probe_refused &&
-           subscriber->probes_missed == 0 && subscriber->probe_seen_ms > 0 &&
+           subscriber->probes_missed == 0 &&
+           subscriber->probe_seen > subscriber->probe_before &&
            (limit == 0 || bus_subscriber_probe_age_ms(subscriber) < limit);
 }
 

@@ -129,7 +129,7 @@ void bus_subscriber_resume(struct bus_subscriber *subscriber);
 uint64_t bus_subscriber_bytes_passed(const struct bus_subscriber *subscriber);
 /* Whether both connections to Redis stand. */
 bool bus_subscriber_connected(const struct bus_subscriber *subscriber);
-/* Whether what is published arrives: the last probe came back, and not long ago. */
+/* Whether what is published arrives: the last probe by these connections came back, and lately. */
 bool bus_subscriber_ready(const struct bus_subscriber *subscriber);
 /* Milliseconds since a probe came back; UINT64_MAX: none did yet. */
 uint64_t bus_subscriber_probe_age_ms(const struct bus_subscriber *subscriber);

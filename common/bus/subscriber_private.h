@@ -62,6 +62,7 @@ struct bus_subscriber {
     bool epoch_known;
     uint64_t probe_sent, probe_seen; /* numbers */
     uint64_t probe_round;            /* of the last that was sent to be judged by */
+    uint64_t probe_before;           /* of the last that was sent before these connections stood */
     bool probe_refused;
     unsigned probes_missed; /* in a row */
     uint64_t probe_seen_ms; /* 0: none yet */
