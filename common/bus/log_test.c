@@ -114,7 +114,8 @@ static void tell(struct stage *own, const char *command)
 
 static void push(struct stage *own, const char *entry, size_t len)
 {
-    redisReply *reply = redisCommand(own->direct, "RPUSH guesslyfe:{0}:log:market:1 %b", entry, len);
+    static const char command[] = "RPUSH guesslyfe:{0}:log:market:1 %b";
+    redisReply *reply = redisCommand(own->direct, command, entry, len);
     assert_true(reply && reply->type == REDIS_REPLY_INTEGER);
     freeReplyObject(reply);
 }
