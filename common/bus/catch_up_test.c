@@ -459,6 +459,7 @@ static unsigned publish(struct stage *own, unsigned room)
 static void publish_in_two(struct stage *own, unsigned a, unsigned b)
 {
     struct room *const rooms[] = {&own->rooms[a], &own->rooms[b]};
+    assert_int_equal(rooms[0]->partition, rooms[1]->partition); /* else it is two scripts */
     run_publish(own, rooms, 2, NULL, "{}");
 }
 
@@ -986,7 +987,7 @@ static void act(struct stage *own, uint64_t *seed)
         turn(own, 1 + below(seed, 3));
     } else if (kind < 53 && own->unheard) {
         publish_unheard(own, room);
-    } else if (kind < 60 && room != 0) {
+    } else if (kind < 60 && room != 0 && own->rooms[0].partition == own->rooms[room].partition) {
         publish_in_two(own, 0, room);
     } else {
         publish(own, room);
