@@ -419,6 +419,9 @@ static void on_clock(struct bus_log_query *query, const struct bus_log_page *pag
         if (clock > channel->last_id) {
             channel->last_id = clock;
         }
+        if (!page) {
+            channel->read_to = UINT64_MAX; /* else the first event has all older ones read */
+        }
         become_live(subscriber, channel);
     }
     free(stamp);

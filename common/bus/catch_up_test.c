@@ -21,8 +21,8 @@ enum {
     ROOMS = 2000,
     IDS_MAX = 512, /* events of one room in one test */
     PARTITIONS_MAX = 3,
-    PLACES_MAX = 16,
-    US_PER_SECOND = 1000000,
+    PLAYED = 10, /* rooms in which anything happens; those up to KEPT stay wanted */
+    KEPT = 5,
 };
 
 /* A room, and what was published in it against what came. */
@@ -55,6 +55,7 @@ struct stage {
     struct room *drop_on_gap;
     unsigned pause_at; /* when so many messages have come; 0: never */
     bool unheard;      /* some events do not come on their channels */
+    bool restless;     /* rooms come and go from inside callbacks */
 };
 
 static struct stage stage;
@@ -70,6 +71,29 @@ static uint64_t next_sent(const struct room *room, uint64_t after)
     return next;
 }
 
+static void want(struct stage *own, struct room *room)
+{
+    room->anew = true;
+    assert_int_equal(bus_subscriber_want(own->subscriber, &room->channel), OK);
+}
+
+static void come_or_go(struct stage *own, struct room *room)
+{
+    if (room->channel.state == BUS_CHANNEL_IDLE) {
+        want(own, room);
+    } else {
+        bus_subscriber_drop(own->subscriber, &room->channel);
+    }
+}
+
+/* Some room, be it that of the callback. */
+static void be_restless(struct stage *own, uint64_t number)
+{
+    if (own->restless && number % 7 == 0) {
+        come_or_go(own, &own->rooms[KEPT + number / 7 % (PLAYED - KEPT)]);
+    }
+}
+
 static void take_place(struct room *room)
 {
     if (room->anew) {
@@ -80,12 +104,13 @@ static void take_place(struct room *room)
 
 static void on_live(void *owner, struct bus_channel *channel)
 {
+    struct stage *own = owner;
     struct room *room = container_of(channel, struct room, channel);
-    (void)owner;
     take_place(room);
     room->lives++;
     assert_int_equal(channel->state, BUS_CHANNEL_LIVE);
     assert_true(next_sent(room, room->place) > channel->last_id); /* nothing was skipped */
+    be_restless(own, room->lives);
 }
 
 static void take_event(struct stage *own, struct room *room, uint64_t id)
@@ -116,6 +141,7 @@ static void on_message(void *owner, struct bus_channel *channel,
     if (own->messages == own->pause_at) {
         bus_subscriber_pause(own->subscriber);
     }
+    be_restless(own, own->messages);
 }
 
 static void on_gap(void *owner, struct bus_channel *channel)
@@ -127,6 +153,7 @@ static void on_gap(void *owner, struct bus_channel *channel)
     if (own->drop_on_gap) {
         bus_subscriber_drop(own->subscriber, &own->drop_on_gap->channel);
     }
+    be_restless(own, own->messages + room->gaps);
 }
 
 static void on_lost(void *owner, const char *why)
@@ -313,12 +340,6 @@ static int tear_down(void **state)
 }
 
 /* --- What tests do --- */
-
-static void want(struct stage *own, struct room *room)
-{
-    room->anew = true;
-    assert_int_equal(bus_subscriber_want(own->subscriber, &room->channel), OK);
-}
 
 static bool all_live(const struct stage *own)
 {
@@ -554,14 +575,16 @@ static void test_a_second_loss_at_any_moment(void **state)
     assert_int_equal(own->messages, 12 * 27);
 }
 
-static void publish_large(struct stage *own, unsigned count)
+static void publish_large(struct stage *own, unsigned count, size_t size)
 {
-    static char payload[20000];
-    memset(payload, ' ', sizeof payload - 1);
+    char *payload = calloc(1, size + 1);
+    assert_non_null(payload);
+    memset(payload, ' ', size);
     for (unsigned i = 0; i < count; i++) {
         struct room *const rooms[] = {&own->rooms[i % 10]};
         run_publish(own, rooms, 1, NULL, payload);
     }
+    free(payload);
 }
 
 static void test_a_second_loss_while_the_held_are_handed_on(void **state)
@@ -569,7 +592,7 @@ static void test_a_second_loss_while_the_held_are_handed_on(void **state)
     struct stage *own = *state;
     want_live(own, 10);
     cut(own);
-    publish_large(own, 200);
+    publish_large(own, 200, 20000);
     PUMP_UNTIL(own->loop, own->messages > 0);
     assert_true(own->messages < 200);
     cut(own);
@@ -583,7 +606,7 @@ static void test_pause_while_the_held_are_handed_on(void **state)
     struct stage *own = *state;
     want_live(own, 10);
     cut(own);
-    publish_large(own, 200);
+    publish_large(own, 200, 20000);
     own->pause_at = 5;
     PUMP_UNTIL(own->loop, own->messages >= 5);
     turn(own, 20);
@@ -833,6 +856,36 @@ static void test_flushall_is_told_and_everything_begins_anew(void **state)
     assert_int_equal(gaps(own), 0);
 }
 
+static void test_too_much_to_hold_is_told(void **state)
+{
+    struct stage *own = *state;
+    want_live(own, 10);
+    cut(own);
+    publish_large(own, 150, 500 * 1000);
+    catch_up(own);
+    assert_int_equal(own->losts, 1);
+    assert_int_equal(own->messages, 0);
+    publish_around(own, 10, 20);
+    catch_up(own);
+    assert_int_equal(own->messages, 20);
+    assert_int_equal(own->losts, 1);
+}
+
+/* Its place in the order is not known: nothing old comes, and that something may miss is told. */
+static void test_a_room_whose_place_redis_does_not_tell(void **state)
+{
+    struct stage *own = *state;
+    publish_around(own, 1, 3);
+    tell(own, "ACL SETUSER default -evalsha");
+    want_live(own, 1);
+    tell(own, "ACL SETUSER default +evalsha");
+    own->rooms[0].anew = true;
+    publish_around(own, 1, 3);
+    catch_up(own);
+    assert_int_equal(own->rooms[0].got, 3);
+    assert_int_equal(own->rooms[0].gaps, 1);
+}
+
 /* --- Breaks on a connection that stands --- */
 
 static void test_a_break_is_repaired(void **state)
@@ -958,18 +1011,6 @@ static unsigned below(uint64_t *seed, unsigned limit)
     return (unsigned)(*seed >> 33) % limit;
 }
 
-/* The rooms up to KEPT stay wanted, the others come and go. */
-enum { PLAYED = 10, KEPT = 5 };
-
-static void come_or_go(struct stage *own, struct room *room)
-{
-    if (room->channel.state == BUS_CHANNEL_IDLE) {
-        want(own, room);
-    } else {
-        bus_subscriber_drop(own->subscriber, &room->channel);
-    }
-}
-
 static void act(struct stage *own, uint64_t *seed)
 {
     unsigned kind = below(seed, 100), room = below(seed, PLAYED);
@@ -1041,6 +1082,13 @@ static void test_anything_at_any_time(void **state)
     play_seeds(*state, true);
 }
 
+static void test_anything_with_restless_rooms(void **state)
+{
+    struct stage *own = *state;
+    own->restless = true;
+    play_seeds(own, true);
+}
+
 static void test_anything_with_breaks(void **state)
 {
     struct stage *own = *state;
@@ -1052,7 +1100,7 @@ static void test_anything_with_breaks(void **state)
 static void test_anything_with_short_logs(void **state)
 {
     struct stage *own = *state;
-    own->disorder = own->unheard = true;
+    own->disorder = own->unheard = own->restless = true;
     play_seeds(own, false);
 }
 
@@ -1081,6 +1129,8 @@ int main(void)
         TEST(test_a_room_dropped_because_of_its_gap, set_up_short),
         TEST(test_without_history_nothing_is_promised, set_up_without_history),
         TEST(test_flushall_is_told_and_everything_begins_anew, set_up_probing),
+        TEST(test_too_much_to_hold_is_told, set_up),
+        TEST(test_a_room_whose_place_redis_does_not_tell, set_up),
         TEST(test_a_break_is_repaired, set_up),
         TEST(test_breaks_of_many_rooms, set_up),
         TEST(test_a_break_that_the_log_cannot_repair_is_told, set_up_short),
@@ -1090,6 +1140,7 @@ int main(void)
         TEST(test_anything_at_any_time, set_up_long),
         TEST(test_anything_at_any_time, set_up_long_probing),
         TEST(test_anything_at_any_time, set_up_partitions),
+        TEST(test_anything_with_restless_rooms, set_up_long),
         TEST(test_anything_with_breaks, set_up_long),
         TEST(test_anything_with_short_logs, set_up_short),
     };

@@ -308,7 +308,7 @@ static void test_drop_from_on_message(void **state)
     own->drop_on_message = &own->channels[0];
     publish(own, 0, "9000000000000002 0 e market:0", STR("x"));
     PUMP_UNTIL(own->peer.loop, own->lives == 3);
-    assert_true(own->channels[0].last_id < FIRST_ID); /* a new subscription knows nothing of before */
+    assert_true(own->channels[0].last_id < FIRST_ID); /* a new one knows nothing of before */
 }
 
 static void test_many_rooms_survive_a_restart_of_redis(void **state)

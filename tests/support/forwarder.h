@@ -1,7 +1,7 @@
 /*
  * A port that leads to another: the first connection to it to the first port given, and so on, the
- * last for all that follow. For what goes wrong between two programs that are both well. In a thread
- * of its own.
+ * last for all that follow. For what goes wrong between two programs that are both well. In a
+ * thread of its own.
  */
 #ifndef SUPPORT_FORWARDER_H
 #define SUPPORT_FORWARDER_H
