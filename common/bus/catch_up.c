@@ -89,8 +89,7 @@ static enum err hold_add(struct bus_hold *hold, struct str room, uint64_t id, st
     if (!held) {
         return ERR_NOMEM;
     }
-    uint64_t before = hold->count > hold->next ? hold->items[hold->count - 1]->id : 0;
-    *held = (struct bus_held){.id = id ? id : before,
+    *held = (struct bus_held){.id = id,
                               .number = hold->count,
                               .room_len = (uint32_t)room.len,
                               .len = (uint32_t)message.len};
@@ -165,7 +164,7 @@ static void finish(struct bus_subscriber *subscriber)
     for (struct list *node; (node = list_pop_front(&subscriber->caught_up));) {
         struct bus_channel *channel = list_entry(node, struct bus_channel, batch);
         channel->state = BUS_CHANNEL_LIVE;
-        channel->checked = false;
+        channel->read_to = 0;
         subscriber->ops->on_live(subscriber->owner, channel);
     }
 }
@@ -209,11 +208,20 @@ void bus_catch_up_go_on(struct bus_subscriber *subscriber)
     loop_defer(subscriber->loop, &subscriber->drain);
 }
 
+/* Any probe that was sent later will do as well: where there is no memory, another in a moment. */
+void bus_catch_up_send_barrier(struct bus_subscriber *subscriber)
+{
+    if (bus_probe_send(subscriber, 0)) {
+        bus_subscriber_retry(subscriber);
+    }
+}
+
 /* The last log was read, or its room is not wanted any more. */
 static void raise_barrier(struct bus_subscriber *subscriber)
 {
     if (subscriber->hold.count > 0 || !list_empty(&subscriber->caught_up)) {
-        subscriber->barrier = bus_probe_send(subscriber, 0);
+        subscriber->barrier = subscriber->probe_sent + 1;
+        bus_catch_up_send_barrier(subscriber);
     }
 }
 
@@ -268,12 +276,12 @@ static void hold_page(struct bus_subscriber *subscriber, struct read *read,
                       const struct bus_log_page *page)
 {
     struct str room = str_range(read->room, read->room_len);
+    read->position.since = page->last;
     for (size_t i = 0; i < page->count; i++) {
         struct bus_envelope envelope;
         if (bus_log_envelope(page, i, &envelope)) {
             continue;
         }
-        read->position.since = envelope.id;
         subscriber->stats.recovered++;
         bus_catch_up_hold(subscriber, room, envelope.id, bus_log_entry(page, i));
         if (subscriber->behind == 0) {
@@ -292,10 +300,12 @@ static enum err ask(struct read *read)
     return bus_log_ask(subscriber->store, &subscriber->keys, &asked, on_page, &read->query);
 }
 
-static void caught_up(struct bus_subscriber *subscriber, struct bus_channel *channel)
+/* A log that Redis refuses is not asked for again at the next break. */
+static void caught_up(struct bus_subscriber *subscriber, struct bus_channel *channel,
+                      const struct bus_log_page *last)
 {
     channel->state = BUS_CHANNEL_CAUGHT_UP;
-    channel->checked = true;
+    channel->read_to = last ? last->clock : UINT64_MAX;
     list_push_back(&subscriber->caught_up, &channel->batch);
     subscriber->stats.caught_up++;
     one_less_behind(subscriber);
@@ -330,7 +340,7 @@ static void on_page(struct bus_log_query *query, const struct bus_log_page *page
         free(read);
     } else if (!page || !page->more) {
         free(read);
-        caught_up(subscriber, channel);
+        caught_up(subscriber, channel, page);
     } else if (!ask(read)) {
         list_push_back(&subscriber->reads, &read->node);
     } else {
@@ -409,6 +419,9 @@ static void on_clock(struct bus_log_query *query, const struct bus_log_page *pag
         if (clock > channel->last_id) {
             channel->last_id = clock;
         }
+        if (!page) {
+            channel->read_to = UINT64_MAX; /* else the first event has all older ones read */
+        }
         become_live(subscriber, channel);
     }
     free(stamp);
@@ -482,7 +495,7 @@ void bus_catch_up_forget(struct bus_subscriber *subscriber, struct bus_channel *
 {
     bool was_behind = channel->known && channel->state < BUS_CHANNEL_CAUGHT_UP;
     list_remove(&channel->batch);
-    channel->known = channel->checked = false;
+    channel->known = false;
     if (was_behind) {
         one_less_behind(subscriber);
     }
@@ -506,7 +519,7 @@ void bus_catch_up_lost_connection(struct bus_subscriber *subscriber)
     subscriber->behind = 0;
     for (struct map_node *node = NULL; (node = map_next(&subscriber->wanted, node));) {
         struct bus_channel *channel = container_of(node, struct bus_channel, by_room);
-        channel->checked = false;
+        channel->read_to = 0;
         subscriber->behind += channel->known;
         list_remove(&channel->batch);
     }

@@ -24,10 +24,25 @@ enum err bus_log_envelope(const struct bus_log_page *page, size_t i,
     return bus_envelope_parse(bus_log_entry(page, i), ret_envelope);
 }
 
-static uint64_t id_of_last(const struct bus_log_page *page)
+/* As the script sees it: also of an entry that is no event. 0: it has none. */
+static uint64_t id_of(struct str entry)
 {
-    struct bus_envelope last;
-    return page->count > 0 && !bus_log_envelope(page, page->count - 1, &last) ? last.id : 0;
+    size_t digits = 0;
+    uint64_t id;
+    while (digits < entry.len && entry.ptr[digits] >= '0' && entry.ptr[digits] <= '9') {
+        digits++;
+    }
+    return str_to_u64(str_range(entry.ptr, digits), &id) ? 0 : id;
+}
+
+static uint64_t largest_id(const struct bus_log_page *page)
+{
+    uint64_t largest = 0;
+    for (size_t i = 0; i < page->count; i++) {
+        uint64_t id = id_of(bus_log_entry(page, i));
+        largest = id > largest ? id : largest;
+    }
+    return largest;
 }
 
 static enum err read_page(const redisReply *reply, struct bus_log_page *page)
@@ -39,8 +54,8 @@ static enum err read_page(const redisReply *reply, struct bus_log_page *page)
     enum err err = str_to_u64(text_at(reply, 0), &page->clock);
     err = err ? err : str_to_u64(text_at(reply, 1), &page->now_us);
     err = err ? err : str_to_u64(text_at(reply, 2), &page->newest);
-    uint64_t last = id_of_last(page);
-    page->more = last > 0 && last < page->newest;
+    page->last = largest_id(page);
+    page->more = page->last > 0 && page->last < page->newest;
     return err;
 }
 

@@ -1,8 +1,8 @@
 /*
  * Reading what Redis keeps of a room, and how far that can be trusted.
  *
- * A page is one answer of read.lua. Whoever reads past an id repeats the question past the last
- * entry while `more` is set.
+ * A page is one answer of read.lua. Whoever reads past an id repeats the question past the page's
+ * last while `more` is set.
  */
 #ifndef BUS_LOG_H
 #define BUS_LOG_H
@@ -27,7 +27,8 @@ struct bus_log_page {
     uint64_t now_us; /* Redis' time at that moment, microseconds since 1970 */
     uint64_t newest; /* id of the log's newest entry; 0: the log is empty */
     size_t count;    /* entries, oldest first */
-    bool more;       /* the log holds newer ones than these */
+    uint64_t last;   /* largest id of these, and of what somebody else wrote between; 0: none */
+    bool more;       /* the log holds newer ones than these: past `last` */
     const struct redisReply *reply; /* private */
 };
 

@@ -88,16 +88,15 @@ static enum err publish(struct bus_subscriber *subscriber, unsigned partition, s
     return err;
 }
 
-uint64_t bus_probe_send(struct bus_subscriber *subscriber, unsigned partition)
+enum err bus_probe_send(struct bus_subscriber *subscriber, unsigned partition)
 {
     struct buf payload = {0};
     uint64_t number = ++subscriber->probe_sent;
     enum err err = buf_printf(&payload, "%u %llu", partition, (unsigned long long)number);
     err = err ? err : publish(subscriber, partition, buf_str(&payload));
-    (void)err; /* one that was not sent does not come back, which is noticed */
     buf_fini(&payload);
     subscriber->stats.probes++;
-    return number;
+    return err;
 }
 
 static void take_probe(struct bus_subscriber *subscriber, const struct bus_envelope *envelope)
@@ -137,9 +136,12 @@ void bus_probe_message(struct bus_subscriber *subscriber, struct str message)
 
 static void send_all(struct bus_subscriber *subscriber)
 {
+    enum err err = OK;
     for (unsigned i = 0; i < subscriber->keys.partitions; i++) {
-        bus_probe_send(subscriber, i);
+        err = bus_probe_send(subscriber, i);
     }
+    (void)err; /* one that was not sent does not come back, which is noticed */
+    subscriber->probe_round = subscriber->probe_sent;
 }
 
 static void give_up_connections(struct bus_subscriber *subscriber)
@@ -153,7 +155,7 @@ static void give_up_connections(struct bus_subscriber *subscriber)
 /* The last round of probes had an interval's time. */
 static void judge(struct bus_subscriber *subscriber)
 {
-    if (subscriber->probe_seen >= subscriber->probe_sent || subscriber->probe_refused) {
+    if (subscriber->probe_seen >= subscriber->probe_round || subscriber->probe_refused) {
         subscriber->probes_missed = 0;
         return;
     }
@@ -188,11 +190,9 @@ static void on_tick(struct wheel_timer *timer)
 void bus_probe_begin(struct bus_subscriber *subscriber)
 {
     subscriber->probes_missed = 0;
-    subscriber->probe_first = subscriber->probe_sent + 1;
-    if (subscriber->options->probe_interval_ms > 0) {
-        send_all(subscriber);
-        schedule(subscriber);
-    }
+    subscriber->probe_before = subscriber->probe_sent;
+    send_all(subscriber);
+    schedule(subscriber);
 }
 
 static bool is_overdue(const struct bus_subscriber *subscriber)
@@ -209,7 +209,7 @@ enum bus_readiness bus_subscriber_readiness(const struct bus_subscriber *subscri
     if (subscriber->probe_refused) {
         return BUS_PROBES_REFUSED;
     }
-    if (subscriber->probe_seen < subscriber->probe_first || subscriber->probe_seen_ms == 0) {
+    if (subscriber->probe_seen <= subscriber->probe_before) {
         return BUS_NO_PROBE_YET;
     }
     if (subscriber->probes_missed > 0) {

@@ -10,25 +10,36 @@
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000000 + time[2])
 local reply = {redis.call('GET', KEYS[1]) or '0', now, '0'}
-local newest = KEYS[2] and redis.call('LINDEX', KEYS[2], -1)
-if not newest then
-  return reply
-end
 
 local function id_of(entry)
   return tonumber(string.match(entry, '^%d+') or 0)
 end
 
+-- What somebody else wrote at the end hides nothing.
+local from_end = -1
+local newest = KEYS[2] and redis.call('LINDEX', KEYS[2], from_end)
+while newest and id_of(newest) == 0 do
+  from_end = from_end - 1
+  newest = redis.call('LINDEX', KEYS[2], from_end)
+end
+if not newest then
+  return reply
+end
+
 local since, most, budget = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-reply[3] = string.match(newest, '^%d+') or '0'
+reply[3] = string.match(newest, '^%d+')
 if id_of(newest) <= since then
   return reply
 end
 
 -- From the end, in growing steps: mostly little is missing.
-local reach = most > 0 and most or 16
+local reach = (most > 0 and most or 16) - from_end - 1
 local entries = redis.call('LRANGE', KEYS[2], -reach, -1)
-while most == 0 and #entries == reach and id_of(entries[1]) > since do
+local function reaches_back()
+  local id = id_of(entries[1])
+  return #entries < reach or (id > 0 and id <= since)
+end
+while most == 0 and not reaches_back() do
   reach = reach * 4
   entries = redis.call('LRANGE', KEYS[2], -reach, -1)
 end

@@ -47,14 +47,17 @@ bool bus_session_next(struct bus_session *session, struct bus_session_room *ret_
     return str_split(&session->rooms, '\n', &line) && line.len > 0 && read_room(line, ret_room);
 }
 
+/* Up to the end of the last line. */
 static bool rooms_are_whole(struct bus_session session)
 {
     struct bus_session_room room;
     unsigned count = 0;
-    while (bus_session_next(&session, &room)) {
-        count++;
+    for (; session.rooms.len > 0; count++) {
+        if (!bus_session_next(&session, &room) || !session.rooms.ptr) {
+            return false;
+        }
     }
-    return (!session.rooms.ptr || session.rooms.len == 0) && count <= BUS_SESSION_ROOMS_MAX;
+    return count <= BUS_SESSION_ROOMS_MAX;
 }
 
 enum err bus_session_parse(struct str text, struct bus_session *ret_session)

@@ -16,12 +16,13 @@ enum {
 struct bus_request {
     struct list node;
     struct bus_store *store;
-    bus_answer_fn done; /* NULL: cancelled while it was on its way */
+    bus_answer_fn done; /* NULL: nobody wants to know */
     void *context;
     const struct bus_script *script; /* NULL: a plain command */
     char keys[4];                    /* how many of the arguments are keys, in digits */
     bool by_text;                    /* Redis does not know the script by its hash */
     bool sent;                       /* on its way: the link holds it */
+    bool cancelled;                  /* while it was on its way */
     uint32_t count;
     uint32_t lengths[BUS_REQUEST_ARGS_MAX];
     char text[]; /* the arguments, one behind the other */
@@ -34,7 +35,8 @@ struct bus_store {
     struct redis_link *link;
     struct list waiting; /* in the order of asking */
     struct list sent;
-    struct list lost; /* sent on a connection that is going down */
+    struct list refused; /* to be sent again before those that wait */
+    struct list lost;    /* sent on a connection that is going down */
     size_t count, in_flight;
     struct wheel_timer retry; /* set while Redis is left in peace */
     struct loop_task pump;
@@ -80,7 +82,7 @@ static void try_again(struct bus_request *request, const redisReply *reply)
 {
     struct bus_store *store = request->store;
     list_remove(&request->node);
-    list_push_front(&store->waiting, &request->node);
+    list_push_back(&store->refused, &request->node);
     if (begins(reply, "NOSCRIPT")) {
         request->by_text = true;
         pump_later(store);
@@ -97,10 +99,11 @@ static void try_again(struct bus_request *request, const redisReply *reply)
 static void conclude(struct bus_request *request, const redisReply *reply)
 {
     struct bus_store *store = request->store;
-    bus_answer_fn done = request->done;
+    bus_answer_fn done = request->cancelled ? NULL : request->done;
     void *context = request->context;
+    bool told = reply->type == REDIS_REPLY_ERROR && !request->cancelled;
     request_free(request);
-    if (reply->type == REDIS_REPLY_ERROR) {
+    if (told) {
         store->ops->on_refused(store->owner, (struct str){reply->str, reply->len});
     }
     if (done) {
@@ -114,6 +117,10 @@ static void on_reply(void *context, enum err err, const struct redisReply *reply
     struct bus_store *store = request->store;
     store->in_flight--;
     request->sent = false;
+    if (err && request->cancelled) {
+        request_free(request);
+        return;
+    }
     if (err) {
         list_remove(&request->node);
         list_push_back(&store->lost, &request->node);
@@ -123,7 +130,7 @@ static void on_reply(void *context, enum err err, const struct redisReply *reply
         pump_later(store);
     }
     bool again = (begins(reply, "NOSCRIPT") && !request->by_text) || passes(reply);
-    if (again && request->done) {
+    if (again && !request->cancelled) {
         try_again(request, reply);
     } else {
         conclude(request, reply);
@@ -149,11 +156,23 @@ static enum err send(struct bus_request *request)
     return redis_link_send(request->store->link, args, n, on_reply, request);
 }
 
+/* Moves all of `before` to the beginning of the waiting. */
+static void put_before_waiting(struct bus_store *store, struct list *before)
+{
+    list_splice_back(before, &store->waiting);
+    list_splice_back(&store->waiting, before);
+}
+
 static void pump(struct bus_store *store)
 {
+    put_before_waiting(store, &store->refused);
     while (!list_empty(&store->waiting) && store->in_flight < IN_FLIGHT_MAX) {
         struct list *first = store->waiting.next;
-        if (send(list_entry(first, struct bus_request, node))) {
+        enum err err = send(list_entry(first, struct bus_request, node));
+        if (err == ERR_NOMEM) {
+            loop_timer_set(store->loop, &store->retry, RETRY_MS);
+        }
+        if (err) {
             return; /* not up, or full: an answer or a connection starts it again */
         }
         list_remove(first);
@@ -192,8 +211,8 @@ static void on_up(void *owner)
 static void on_down(void *owner, enum err err, const char *why)
 {
     struct bus_store *store = owner;
-    list_splice_back(&store->lost, &store->waiting);
-    list_splice_back(&store->waiting, &store->lost);
+    put_before_waiting(store, &store->lost);
+    put_before_waiting(store, &store->refused);
     store->ops->on_down(store->owner, err, why);
 }
 
@@ -210,6 +229,7 @@ struct bus_store *bus_store_new(struct loop *loop, const struct redis_link_optio
     *store = (struct bus_store){.loop = loop, .ops = ops, .owner = owner};
     list_init(&store->waiting);
     list_init(&store->sent);
+    list_init(&store->refused);
     list_init(&store->lost);
     wheel_timer_init(&store->retry, on_retry);
     loop_task_init(&store->pump, on_pump);
@@ -240,6 +260,7 @@ void bus_store_free(struct bus_store *store)
     }
     redis_link_free(store->link); /* hands over what was sent */
     forget_all(&store->lost);
+    forget_all(&store->refused);
     forget_all(&store->sent);
     forget_all(&store->waiting);
     loop_timer_cancel(store->loop, &store->retry);
@@ -291,7 +312,7 @@ struct bus_request *bus_store_ask(struct bus_store *store, const struct str *arg
 void bus_store_cancel(struct bus_request *request)
 {
     if (request && request->sent) {
-        request->done = NULL;
+        request->cancelled = true;
     } else if (request) {
         request_free(request);
     }

@@ -135,6 +135,9 @@ static void on_retry(struct wheel_timer *timer)
     struct bus_subscriber *subscriber = container_of(timer, struct bus_subscriber, retry);
     loop_defer(subscriber->loop, &subscriber->send_batches);
     loop_defer(subscriber->loop, &subscriber->stamp);
+    if (subscriber->barrier > 0) {
+        bus_catch_up_send_barrier(subscriber);
+    }
 }
 
 static void send_soon(struct bus_subscriber *subscriber)
@@ -230,7 +233,7 @@ bool bus_subscriber_pass(struct bus_subscriber *subscriber, struct bus_channel *
     if (envelope->id != 0 && envelope->id <= channel->last_id) {
         return true;
     }
-    if (!chain_holds(channel, envelope) && !channel->checked) {
+    if (!chain_holds(channel, envelope) && envelope->previous > channel->read_to) {
         bus_catch_up_break(subscriber, channel);
         return false;
     }
@@ -245,10 +248,12 @@ bool bus_subscriber_pass(struct bus_subscriber *subscriber, struct bus_channel *
     return true;
 }
 
-static void note_seen(struct bus_subscriber *subscriber, struct str room, uint64_t id)
+/* The last id that has come, which is the place of a message without one. */
+static uint64_t note_seen(struct bus_subscriber *subscriber, struct str room, uint64_t id)
 {
     uint64_t *seen = &subscriber->seen[bus_partition(&subscriber->keys, room)];
     *seen = id > *seen ? id : *seen;
+    return id > 0 ? id : *seen;
 }
 
 /* A message for a room that is wanted, and on a subscription that was confirmed. */
@@ -256,13 +261,16 @@ static void take_message(struct bus_subscriber *subscriber, struct bus_channel *
                          const struct bus_envelope *envelope, struct str message)
 {
     struct str room = bus_channel_room_name(channel);
-    note_seen(subscriber, room, envelope->id);
+    uint64_t place = note_seen(subscriber, room, envelope->id);
     if (channel->state == BUS_CHANNEL_STAMPING) {
         /* Published before anybody was told that the room is live. */
         channel->last_id = envelope->id > channel->last_id ? envelope->id : channel->last_id;
-    } else if (bus_catch_up_holding(subscriber) ||
-               !bus_subscriber_pass(subscriber, channel, envelope, message.len)) {
-        bus_catch_up_hold(subscriber, room, envelope->id, message);
+        return;
+    }
+    bool stays = bus_catch_up_holding(subscriber) ||
+                 !bus_subscriber_pass(subscriber, channel, envelope, message.len);
+    if (stays && bus_catch_up_holding(subscriber)) { /* else everything has begun anew */
+        bus_catch_up_hold(subscriber, room, place, message);
     }
 }
 
@@ -468,7 +476,8 @@ enum err bus_subscriber_want(struct bus_subscriber *subscriber, struct bus_chann
     }
     channel->state = BUS_CHANNEL_QUEUED;
     channel->last_id = 0;
-    channel->known = channel->checked = false;
+    channel->known = false;
+    channel->read_to = 0;
     list_push_back(&subscriber->queued, &channel->batch);
     send_soon(subscriber);
     return OK;

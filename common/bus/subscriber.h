@@ -51,8 +51,8 @@ struct bus_channel {
     unsigned char room_len;
     unsigned char state; /* enum bus_channel_state */
     bool known;          /* private: last_id says what was missed since */
-    bool checked;        /* private: its log was read since the last event */
     uint32_t asked;      /* private: which of the connection's requests was the SUBSCRIBE */
+    uint64_t read_to;    /* private: what its log does not hold up to here is gone; 0: not read */
 };
 
 struct bus_subscriber_ops {
@@ -86,7 +86,7 @@ struct bus_subscriber_options {
     const struct redis_link_options *redis;
     unsigned batch; /* channels in one SUBSCRIBE or UNSUBSCRIBE command; 512 is good */
     const char *gateway_id;      /* names the channel that messages to this gateway come on */
-    uint64_t probe_interval_ms;  /* 0: no probes but those that catching up needs */
+    uint64_t probe_interval_ms;  /* 0: probes only when a connection stands, and to catch up */
     struct bus_history history[ROOM_KINDS]; /* what publishers keep */
 };
 
@@ -130,7 +130,7 @@ uint64_t bus_subscriber_bytes_passed(const struct bus_subscriber *subscriber);
 /* Whether both connections to Redis stand. */
 bool bus_subscriber_connected(const struct bus_subscriber *subscriber);
 
-/* Whether what is published arrives: the last probe came back, and not long ago. */
+/* Whether what is published arrives: the last probe by these connections came back, and lately. */
 enum bus_readiness {
     BUS_READY,
     BUS_NOT_CONNECTED,

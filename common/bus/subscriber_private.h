@@ -61,7 +61,8 @@ struct bus_subscriber {
     char epoch[BUS_EPOCH_LEN];
     bool epoch_known;
     uint64_t probe_sent, probe_seen; /* numbers */
-    uint64_t probe_first;            /* of the first since both connections stand */
+    uint64_t probe_round;            /* of the last that was sent to be judged by */
+    uint64_t probe_before;           /* of the last that was sent before these connections stood */
     bool probe_refused;
     unsigned probes_missed; /* in a row */
     uint64_t probe_seen_ms; /* 0: none yet */
@@ -96,9 +97,11 @@ void bus_catch_up_forget(struct bus_subscriber *subscriber, struct bus_channel *
 void bus_catch_up_lost_connection(struct bus_subscriber *subscriber);
 /* Whether messages have to wait. */
 bool bus_catch_up_holding(const struct bus_subscriber *subscriber);
-/* Copies a message; `id` 0 keeps it behind what is held already. */
+/* Copies a message, to be handed on behind those with a smaller id and those held before. */
 void bus_catch_up_hold(struct bus_subscriber *subscriber, struct str room, uint64_t id,
                        struct str message);
+/* Sends what the barrier waits for. */
+void bus_catch_up_send_barrier(struct bus_subscriber *subscriber);
 /* The barrier was reached, or can't be. */
 void bus_catch_up_go_on(struct bus_subscriber *subscriber);
 /* Gives up on everything missed: on_lost, and every room begins anew. */
@@ -112,8 +115,8 @@ void bus_probe_fini(struct bus_subscriber *subscriber);
 void bus_probe_store_up(struct bus_subscriber *subscriber);
 /* Both connections stand. */
 void bus_probe_begin(struct bus_subscriber *subscriber);
-/* Publishes to ourselves; the number of the probe. */
-uint64_t bus_probe_send(struct bus_subscriber *subscriber, unsigned partition);
+/* Publishes to ourselves, under the next number. NOMEM. */
+MUST_CHECK enum err bus_probe_send(struct bus_subscriber *subscriber, unsigned partition);
 /* A message came on our own channel. */
 void bus_probe_message(struct bus_subscriber *subscriber, struct str message);
 

@@ -16,6 +16,9 @@
 
 enum { ROOMS_MAX = 5000 };
 
+/* The first id of a test's own: later than any that Redis gives. */
+#define FIRST_ID 9000000000000001ULL
+
 /* A subscriber, rooms for it, and another connection that publishes. */
 struct stage {
     struct redis_server server;
@@ -206,7 +209,7 @@ static void test_live_then_messages(void **state)
     struct stage *own = *state;
     want_live(own, 0, 3);
     assert_int_equal(bus_subscriber_count(own->subscriber), 3);
-    assert_int_equal(publish(own, 1, "5 0 e market:1", STR("pay\0load")), 1);
+    assert_int_equal(publish(own, 1, "9000000000000001 0 e market:1", STR("pay\0load")), 1);
     PUMP_UNTIL(own->peer.loop, own->messages == 1);
     assert_ptr_equal(own->last, &own->channels[1]);
     assert_int_equal(own->payload_len, 8);
@@ -219,12 +222,12 @@ static void test_last_id_follows_messages_with_an_id(void **state)
 {
     struct stage *own = *state;
     want_live(own, 0, 1);
-    publish(own, 0, "5 0 e market:0", STR("x"));
+    publish(own, 0, "9000000000000001 0 e market:0", STR("x"));
     publish(own, 0, "0 0 e market:0", STR("x"));
-    publish(own, 0, "9 5 e market:0", STR("x"));
+    publish(own, 0, "9000000000000004 9000000000000001 e market:0", STR("x"));
     PUMP_UNTIL(own->peer.loop, own->messages == 3);
-    assert_int_equal(own->last_id_during, 5);
-    assert_int_equal(own->channels[0].last_id, 9);
+    assert_int_equal(own->last_id_during, FIRST_ID);
+    assert_int_equal(own->channels[0].last_id, FIRST_ID + 3);
 }
 
 static void test_garbage_is_told_apart(void **state)
@@ -297,15 +300,15 @@ static void test_drop_from_on_message(void **state)
     struct stage *own = *state;
     want_live(own, 0, 1);
     own->drop_on_message = &own->channels[0];
-    publish(own, 0, "5 0 e market:0", STR("x"));
+    publish(own, 0, "9000000000000001 0 e market:0", STR("x"));
     PUMP_UNTIL(own->peer.loop, own->messages == 1);
     assert_int_equal(own->channels[0].state, BUS_CHANNEL_IDLE);
     own->again = true;
     want_live(own, 0, 1);
     own->drop_on_message = &own->channels[0];
-    publish(own, 0, "6 0 e market:0", STR("x"));
+    publish(own, 0, "9000000000000002 0 e market:0", STR("x"));
     PUMP_UNTIL(own->peer.loop, own->lives == 3);
-    assert_int_equal(own->channels[0].last_id, 0); /* a new subscription knows nothing of before */
+    assert_true(own->channels[0].last_id < FIRST_ID); /* a new one knows nothing of before */
 }
 
 static void test_many_rooms_survive_a_restart_of_redis(void **state)
@@ -355,13 +358,14 @@ static void test_messages_of_one_channel_stay_in_order(void **state)
     want_live(own, 0, 1);
     for (unsigned i = 1; i <= 1000; i++) {
         char message[64];
-        int len = snprintf(message, sizeof message, "%u %u e market:0\nx", i, i - 1);
+        int len = snprintf(message, sizeof message, "%llu %llu e market:0\nx", FIRST_ID + i - 1,
+                           i > 1 ? FIRST_ID + i - 2 : 0);
         struct str args[] = {
             STR("PUBLISH"), STR("guesslyfe:{0}:room:market:0"), {message, (size_t)len}};
         assert_int_equal(redis_peer_send(&own->peer, args, 3), OK);
     }
     PUMP_UNTIL(own->peer.loop, own->messages == 1000);
-    assert_int_equal(own->last_id_during, 999);
+    assert_int_equal(own->last_id_during, FIRST_ID + 998);
 }
 
 static void subscribe_somehow(void *context)

@@ -247,6 +247,9 @@ static void on_page(struct bus_log_query *query, const struct bus_log_page *page
     }
     read->first = false;
     bool kept_all = page && !keep_page(read, page);
+    if (page && page->last > read->since) {
+        read->since = page->last; /* its end may be no event */
+    }
     bool more = kept_all && page->more && read->since <= read->room->recent_from;
     if (!kept_all || (more && send(read))) {
         fail(read);
