@@ -169,6 +169,8 @@ def test_what_redis_lost():
     assert kinds(judge([event(20), event(30)], journal, **gone)) == ["vanished"]
     lossy = judge([event(20), event(30)], journal, **gone, losses=[Loss(at(26), at(29), total=False)])
     assert (kinds(lossy), lossy.lost_by_redis) == ([], 1)
+    kept = judge([event(20), event(30)], journal, **gone, losses=[Loss(at(26), at(29), total=False)], kept=True)
+    assert kinds(kept) == ["vanished"]
 
 
 def test_one_key_with_two_ids():

@@ -65,6 +65,7 @@ class Evidence:
     caps: dict[str, int] = field(default_factory=dict)  # room → events in its log, where that may be too few
     rooms_of: dict[str, tuple[str, ...]] = field(default_factory=dict)  # key → rooms, of all that was published
     window: int = 120_000_000  # of recovery, microseconds
+    kept: bool = False  # what the publisher was told is on a replica too, and survives a failover
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,8 @@ def _check_keys(evidence: Evidence, catalogue: Catalogue, verdict: Verdict) -> N
         gone = sorted(ids - catalogue.held)
         verdict.lost_by_redis += bool(gone)
         for id in gone:
-            if not any(loss.covers(id) for loss in evidence.losses):
+            promised = evidence.kept and id in evidence.confirmed.get(key, ())
+            if promised or not any(loss.covers(id) for loss in evidence.losses):
                 verdict.problems.append(Problem("vanished", "", id // 1000, f"{key} with id {id} is in no log"))
         first, last = min(ids), max(ids)
         if first != last and not any(loss.covers(first) and last >= loss.start for loss in evidence.losses):

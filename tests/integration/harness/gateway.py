@@ -94,6 +94,11 @@ class Gateway:
         self.assert_clean()
         assert status == 0, f"the gateway ended with {status}:\n" + self.log()
 
+    def kill(self) -> None:
+        """SIGKILL, like a machine that dies."""
+        self.process.kill()
+        self.process.wait(20)
+
     def assert_clean(self) -> None:
         log = self.log()
         assert not any(report in log for report in SANITIZER_REPORTS), log

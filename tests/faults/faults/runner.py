@@ -1,0 +1,102 @@
+"""Runs scenarios: those of one lane one after the other in one world, the lanes side by side."""
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from faults import report
+from faults.checker import Problem, Verdict
+from faults.report import Result
+from faults.scenarios import Scenario
+from faults.scene import Scene
+from faults.world import World
+
+
+@dataclass
+class Plan:
+    directory: Path
+    seed: int
+    clients: int
+    rate: float
+    recovery: bool = True
+    say: object = print  # told each result as it comes
+    settings: dict = field(default_factory=dict)  # of all gateways
+    worlds: list[World] = field(default_factory=list)  # all that were ever started
+    over: bool = False
+
+    def world(self, name: str, kind: str, publisher: dict | None = None, **settings) -> World:
+        assert not self.over, "the campaign is over"
+        world = World(self.directory / name, kind, publisher=publisher, **(self.settings | settings))
+        self.worlds.append(world)
+        return world
+
+    def stop(self) -> None:
+        self.over = True
+        for world in self.worlds:
+            world.close()
+
+
+def play(world: World, scene: Scene, act) -> Result:
+    """Lets the scene happen, and judges it; whatever goes wrong on the way is in the result."""
+    began = time.monotonic()
+    try:
+        act(scene)
+        verdict = scene.finish()
+    except Exception as problem:  # a server that does not start, a wait that was in vain: an offence like others
+        text = f"{type(problem).__name__}: {problem}"[:3000]
+        verdict = Verdict(problems=[*scene.problems, *world.take_problems(), Problem("scene", "", 0, text)])
+    result = Result(scene.name, verdict, time.monotonic() - began)
+    result.stories = [report.tell(one, scene, world.directory) for one in verdict.problems[:report.TOLD]]
+    try:
+        scene.leave()
+    except OSError as problem:
+        verdict.problems.append(Problem("scene", "", 0, f"the clients' process: {problem}"))
+    return result
+
+
+def play_scenario(plan: Plan, world: World, scenario: Scenario) -> Result:
+    scene = Scene(world, scenario.name, plan.seed, plan.clients, plan.rate, plan.recovery)
+
+    def act(scene: Scene) -> None:
+        if scenario.enters:
+            scene.enter()
+        scenario.act(scene)
+
+    return play(world, scene, act)
+
+
+def run_lane(plan: Plan, scenarios: list[Scenario], results: dict[str, Result]) -> None:
+    """After a failure the next scenario gets a world of its own, so that it is not blamed for it."""
+    world = None
+    try:
+        for scenario in scenarios:
+            if world is None:
+                world = plan.world(f"world-{scenario.name}", scenario.world, scenario.publisher, **scenario.settings)
+            result = play_scenario(plan, world, scenario)
+            if result.failed or scenario is scenarios[-1]:
+                world.close()
+                result.verdict.problems += world.take_problems()
+                world = None
+            results[scenario.name] = result
+            plan.say(result)
+    except Exception as problem:
+        text = f"{type(problem).__name__}: {problem}"[:3000]
+        results[f"{scenario.name} (world)"] = Result(scenario.name, Verdict(problems=[Problem("world", "", 0, text)]), 0,
+                                                     [text])
+    finally:
+        if world is not None:
+            world.close()
+
+
+def run(plan: Plan, scenarios: list[Scenario]) -> list[Result]:
+    lanes: dict[tuple, list[Scenario]] = {}
+    for scenario in scenarios:
+        lanes.setdefault(scenario.lane, []).append(scenario)
+    results: dict[str, Result] = {}
+    threads = [threading.Thread(target=run_lane, args=(plan, lane, results), daemon=True) for lane in lanes.values()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(0.2)  # so that an interrupt gets through
+    return list(results.values())
