@@ -17,6 +17,7 @@ from harness.gateway import SANITIZER_REPORTS, environment
 from harness.publishing import PUBLISH
 from harness.wait import until
 
+QUICK = {"PUBLISH_TIMEOUT": 3000, "REDIS_BACKOFF_MIN": 20, "REDIS_BACKOFF_MAX": 200, "REDIS_REPLY_TIMEOUT": 1500}
 AGAIN_SECONDS = 0.1
 EXIT_DATA = 3  # the line itself is wrong: no use to repeat it
 
@@ -78,7 +79,7 @@ class Session:
 
 class Publisher:
     def __init__(self, settings: dict, directory: Path):
-        self.settings, self.log = settings | {"PUBLISH_TIMEOUT": 3000}, directory / "publisher.log"
+        self.settings, self.log = QUICK | settings, directory / "publisher.log"
         self.changed = threading.Condition()
         self.known: dict[str, Numbered] = {}
         self.confirmed: dict[str, set[int]] = {}
