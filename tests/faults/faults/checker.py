@@ -125,9 +125,13 @@ class Catalogue:
         self.ids_of_key[key].add(id)
 
     def id_of(self, happening: Happening) -> int | None:
-        """By the id it came with, else (clients without recovery) by its key. None: never published."""
+        """
+        By the id it came with, else (clients without recovery) by its key, and if that was published anew after a loss,
+        by the time. None: never published.
+        """
         if happening.id is None:
-            return min(self.ids_of_key.get(happening.key, ()), default=None)
+            ids = self.ids_of_key.get(happening.key, ())
+            return max((id for id in ids if id < (happening.t + 1) * 1000), default=min(ids, default=None))
         id = int(happening.id)
         if id in self.rooms_of_id:
             return id

@@ -43,11 +43,15 @@ class Fleet:
         self.journals: dict[str, list[Happening]] = defaultdict(list)
         self.members: dict[str, set[str]] = defaultdict(set)  # client → rooms acknowledged on this connection
         self.up: set[str] = set()  # `connected` received on this connection
-        self.holders: dict[str, set[str]] = defaultdict(set)  # key → clients that got it, of watched keys
+        self.arrived: dict[str, Happening] = {}  # client → its last connect
+        self.times: dict[str, int] = defaultdict(int)  # client → how often it connected
+        self.holders: dict[str, set[str]] = {}  # key → clients that got it, of watched keys
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
         for line in self.process.stdout:
+            if not line.endswith(b"\n"):  # the process was ended in the middle of it
+                return
             with self.changed:
                 for name, t, kind, *details in json.loads(line):
                     self._take(name, happening(t, kind, *details))
@@ -62,8 +66,11 @@ class Fleet:
             self.up.add(name)
         elif one.kind in ("disconnect", "closed"):
             self.up.discard(name)
-        elif one.kind == "connect" and not one.recovered:
-            self.members[name].clear()
+        elif one.kind == "connect":
+            self.arrived[name] = one
+            self.times[name] += 1
+            if not one.recovered:
+                self.members[name].clear()
         elif one.kind == "ack" and one.success:
             self.members[name].add(one.room)
 

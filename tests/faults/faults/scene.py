@@ -69,8 +69,7 @@ class Scene:
         """Until these clients have come back so often."""
         fleet, wanted = self.world.fleet, names or self.names
         people = [person for person in self.people if person.name in wanted]
-        if not (fleet.wait(lambda: all(len([one for one in fleet.journals[name] if one.kind == "connect"]) > drops
-                                       for name in wanted)) and fleet.wait_settled(people)):
+        if not (fleet.wait(lambda: all(fleet.times[name] > drops for name in wanted)) and fleet.wait_settled(people)):
             self.complain(f"not all clients came back {drops} times")
 
     # --- The end

@@ -21,23 +21,18 @@ def _storm(scene: Scene, notes: list[str]) -> None:
     world.front.targets([("127.0.0.1", slot.gateway.port) for slot in others])
     killed = now() // 1000
     world.kill(first)
-    came = fleet.wait(lambda: sum(fleet.journals[name][-1].t > killed and name in fleet.up and _back(fleet, name, killed)
-                                  for name in scene.names) == len(scene.names), BACK_SECONDS)
-    times = sorted(when - killed for name in scene.names if (when := _back(fleet, name, killed)))
-    notes.append(f"{len(times)} of {len(scene.names)} clients back and recovered; median "
+    came = fleet.wait(lambda: all(_back(scene, name, killed) for name in scene.names), BACK_SECONDS)
+    times = sorted(fleet.arrived[name].t - killed for name in scene.names if _back(scene, name, killed))
+    notes.append(f"{len(times)} of {len(scene.names)} clients came back{' and were recovered' * scene.recovery}; median "
                  f"{times[len(times) // 2] if times else '-'} ms, last {times[-1] if times else '-'} ms after the kill")
     scene.expect(came and times[-1] <= LIMIT_SECONDS * 1000, f"not all were back within {LIMIT_SECONDS:g} s: {notes[-1]}")
     time.sleep(1)
 
 
-def _back(fleet, name: str, killed: int) -> int:
-    """When it was connected again and recovered; 0: not yet."""
-    for one in reversed(fleet.journals[name]):
-        if one.t < killed:
-            return 0
-        if one.kind == "connect" and one.recovered:
-            return one.t
-    return 0
+def _back(scene: Scene, name: str, killed: int) -> bool:
+    """Connected again, as the client wished."""
+    one = scene.world.fleet.arrived.get(name)
+    return bool(one and one.t > killed and one.recovered == scene.recovery and name in scene.world.fleet.up)
 
 
 def run(plan: Plan, clients: int) -> list[Result]:
