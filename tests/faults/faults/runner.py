@@ -65,38 +65,37 @@ def play_scenario(plan: Plan, world: World, scenario: Scenario) -> Result:
     return play(world, scene, act)
 
 
-def run_lane(plan: Plan, scenarios: list[Scenario], results: dict[str, Result]) -> None:
+def run_lane(plan: Plan, scenarios: list[Scenario], results: list[Result]) -> None:
     """After a failure the next scenario gets a world of its own, so that it is not blamed for it."""
     world = None
-    try:
-        for scenario in scenarios:
-            if world is None:
-                world = plan.world(f"world-{scenario.name}", scenario.world, scenario.publisher, **scenario.settings)
+    for number, scenario in enumerate(scenarios):
+        if plan.over:
+            return
+        try:
+            world = world or plan.world(f"world-{scenario.name}", scenario.world, scenario.publisher,
+                                        **scenario.settings)
             result = play_scenario(plan, world, scenario)
-            if result.failed or scenario is scenarios[-1]:
-                world.close()
-                result.verdict.problems += world.take_problems()
-                world = None
-            results[scenario.name] = result
-            plan.say(result)
-    except Exception as problem:
-        text = f"{type(problem).__name__}: {problem}"[:3000]
-        results[f"{scenario.name} (world)"] = Result(scenario.name, Verdict(problems=[Problem("world", "", 0, text)]), 0,
-                                                     [text])
-    finally:
-        if world is not None:
+        except Exception as problem:  # the world did not come to be
+            text = f"{type(problem).__name__}: {problem}"[:3000]
+            result = Result(scenario.name, Verdict(problems=[Problem("world", "", 0, text)]), 0, [text])
+        if world is not None and (result.failed or number == len(scenarios) - 1):
             world.close()
+            result.verdict.problems += world.take_problems()
+            world = None
+        results.append(result)
+        plan.say(result)
 
 
 def run(plan: Plan, scenarios: list[Scenario]) -> list[Result]:
     lanes: dict[tuple, list[Scenario]] = {}
     for scenario in scenarios:
         lanes.setdefault(scenario.lane, []).append(scenario)
-    results: dict[str, Result] = {}
+    results: list[Result] = []
     threads = [threading.Thread(target=run_lane, args=(plan, lane, results), daemon=True) for lane in lanes.values()]
     for thread in threads:
         thread.start()
     for thread in threads:
         while thread.is_alive():
             thread.join(0.2)  # so that an interrupt gets through
-    return list(results.values())
+    order = [scenario.name for scenario in scenarios]
+    return sorted(results, key=lambda result: order.index(result.name))
