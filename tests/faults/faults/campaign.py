@@ -3,7 +3,6 @@ All faults at random, for as long as wanted: rounds of a minute, each in a world
 everything settled and every client judged.
 """
 import random
-import threading
 import time
 
 from faults import mischief
@@ -46,16 +45,13 @@ def _lull(scene: Scene, rng: random.Random, end: float) -> None:
         scene.traffic.rate = scene.rate
 
 
-def _round(scene: Scene, seconds: float, seed: str, done: list) -> None:
+def _round(plan: Plan, scene: Scene, seconds: float, seed: str, done: list) -> None:
     scene.enter()
     end = time.monotonic() + seconds
-    threads = [threading.Thread(target=_pester, args=(scene, where, random.Random(f"{seed} {where}"), end, done),
-                                daemon=True) for where in PAUSE]
-    threads.append(threading.Thread(target=_lull, args=(scene, random.Random(f"{seed} lull"), end), daemon=True))
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    for where in PAUSE:
+        plan.go(_pester, scene, where, random.Random(f"{seed} {where}"), end, done)
+    plan.go(_lull, scene, random.Random(f"{seed} lull"), end)
+    plan.wait()
 
 
 def run(plan: Plan, minutes: float) -> list[Result]:
@@ -70,7 +66,7 @@ def run(plan: Plan, minutes: float) -> list[Result]:
         done: list[str] = []
         with plan.world(f"round-{number}", kind, {"PUBLISH_WAIT_REPLICAS": 1} if kept else None) as world:
             scene = Scene(world, f"round-{number}-{chosen}", seed, plan.clients, plan.rate, plan.recovery)
-            result = play(world, scene, lambda scene: _round(scene, min(left, ROUND_SECONDS), seed, done))
+            result = play(world, scene, lambda scene: _round(plan, scene, min(left, ROUND_SECONDS), seed, done))
         result.verdict.problems += world.take_problems()
         result.notes.append(f"{len(done)} faults: " + " ".join(f"{name}:{done.count(name)}" for name in sorted(set(done))))
         results.append(result)

@@ -20,6 +20,7 @@ import collections
 import json
 import random
 import resource
+import signal
 import socket
 import struct
 import sys
@@ -277,6 +278,7 @@ class Control:
 
 
 async def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # which a terminal sends to everybody: the campaign ends the proxy
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

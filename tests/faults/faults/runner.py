@@ -11,6 +11,8 @@ from faults.scenarios import Scenario
 from faults.scene import Scene
 from faults.world import World
 
+STOP_SECONDS = 40
+
 
 @dataclass
 class Plan:
@@ -21,19 +23,35 @@ class Plan:
     recovery: bool = True
     say: object = print  # told each result as it comes
     settings: dict = field(default_factory=dict)  # of all gateways
-    worlds: list[World] = field(default_factory=list)  # all that were ever started
+    worlds: list[World] = field(default_factory=list)  # all that there ever were
+    threads: list[threading.Thread] = field(default_factory=list)
     over: bool = False
 
     def world(self, name: str, kind: str, publisher: dict | None = None, **settings) -> World:
+        """Not open yet, so that it is known from its beginning on."""
         assert not self.over, "the campaign is over"
         world = World(self.directory / name, kind, publisher=publisher, **(self.settings | settings))
         self.worlds.append(world)
         return world
 
+    def go(self, work, *arguments) -> None:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
+        self.threads.append(thread)
+        thread.start()
+
+    def wait(self, seconds: float = float("inf")) -> None:
+        """For all work; in steps, so that an interrupt gets through."""
+        end = time.monotonic() + seconds
+        while any(thread.is_alive() for thread in self.threads) and time.monotonic() < end:
+            time.sleep(0.05)
+
     def stop(self) -> None:
+        """Twice: work that an interrupt ends may start a last thing."""
         self.over = True
-        for world in self.worlds:
-            world.close()
+        for seconds in (STOP_SECONDS, 0):
+            for world in self.worlds:
+                world.close()
+            self.wait(seconds)
 
 
 def play(world: World, scene: Scene, act) -> Result:
@@ -73,7 +91,7 @@ def run_lane(plan: Plan, scenarios: list[Scenario], results: list[Result]) -> No
             return
         try:
             world = world or plan.world(f"world-{scenario.name}", scenario.world, scenario.publisher,
-                                        **scenario.settings)
+                                        **scenario.settings).open()
             result = play_scenario(plan, world, scenario)
         except Exception as problem:  # the world did not come to be
             text = f"{type(problem).__name__}: {problem}"[:3000]
@@ -82,8 +100,9 @@ def run_lane(plan: Plan, scenarios: list[Scenario], results: list[Result]) -> No
             world.close()
             result.verdict.problems += world.take_problems()
             world = None
-        results.append(result)
-        plan.say(result)
+        if not plan.over:
+            results.append(result)
+            plan.say(result)
 
 
 def run(plan: Plan, scenarios: list[Scenario]) -> list[Result]:
@@ -91,11 +110,8 @@ def run(plan: Plan, scenarios: list[Scenario]) -> list[Result]:
     for scenario in scenarios:
         lanes.setdefault(scenario.lane, []).append(scenario)
     results: list[Result] = []
-    threads = [threading.Thread(target=run_lane, args=(plan, lane, results), daemon=True) for lane in lanes.values()]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(0.2)  # so that an interrupt gets through
+    for lane in lanes.values():
+        plan.go(run_lane, plan, lane, results)
+    plan.wait()
     order = [scenario.name for scenario in scenarios]
     return sorted(results, key=lambda result: order.index(result.name))

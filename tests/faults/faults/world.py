@@ -60,18 +60,23 @@ class World:
         self.rooms: set[str] = {"global:all"}
         self.bus: dict[object, Route] = {}
         self.slots = [Slot(number) for number in range(gateways)]
+        self.publisher_settings = publisher or {}
         self.parts: list = []  # how each is stopped, in the order they were started; again does no harm
         self.closing = False
+
+    def open(self) -> "World":
         try:
-            self._start(publisher or {})
+            self._start()
         except BaseException:
             self.close()
             raise
+        return self
 
-    def _start(self, publisher: dict) -> None:
+    def _start(self) -> None:
         kind = Sentinels if self.kind == "sentinel" else RedisServer
         self.store = kind(self.directory / "redis", *REDIS_OPTIONS)
         self.parts.append(self.store.stop)
+        assert not self.closing, "the campaign is over"
         self.proxies = Proxies()
         self.parts.append(self.proxies.stop)
         for who in [*range(len(self.slots)), "publisher"] if self.kind == "alone" else []:
@@ -82,7 +87,7 @@ class World:
             self.start(slot)
         self.fleet = Fleet(self.directory)
         self.parts.append(self.fleet.stop)
-        self.publisher = Publisher(HISTORY | self._way("publisher") | publisher, self.directory)
+        self.publisher = Publisher(HISTORY | self._way("publisher") | self.publisher_settings, self.directory)
         self.parts.append(self.publisher.stop)
         self.wait_ready()
 
@@ -93,7 +98,7 @@ class World:
         return {"REDIS_HOST": self.bus[who].host, "REDIS_PORT": self.bus[who].port}
 
     def __enter__(self) -> "World":
-        return self
+        return self.open()
 
     def __exit__(self, *_) -> None:
         self.close()
