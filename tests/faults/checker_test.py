@@ -118,10 +118,19 @@ def test_no_recovery_needs_a_reason():
     assert kinds(judge(events, journal)) == ["unexplained"]
     assert judge(events, journal, window=20 * MS).reasons == {"window": 1}
     assert judge(events, journal, losses=[Loss(at(26), at(40), total=True)]).reasons == {"data-loss": 1}
-    assert kinds(judge(events, journal, losses=[Loss(at(80), at(90), total=True)])) == ["unexplained"]
+    assert kinds(judge(events, journal, losses=[Loss(at(80), at(90), total=False)])) == ["unexplained"]
     assert judge(events, journal, caps={"market:1": 1}).reasons == {"overflow": 1}
     assert kinds(judge(events, journal, caps={"market:1": 2})) == ["unexplained"]
     assert judge(events, journal, recovery=False).reasons == {"unwanted": 1}
+
+
+def test_a_chain_does_not_outlive_all_data():
+    journal, loss = [*start(), got(20), got(70)], [Loss(at(26), at(40), total=True)]
+    back = [*start(), got(20), disconnect(45), connect(50, True), connected(52), got(70)]
+    events = [event(20), event(70)]
+    assert kinds(judge(events, journal, losses=loss)) == ["hollow"]
+    assert kinds(judge(events, back, losses=loss)) == ["hollow"]
+    assert kinds(judge(events, back, losses=[Loss(at(26), at(40), total=False)])) == []
 
 
 def test_a_drop_before_connected_is_a_reason():
@@ -177,7 +186,7 @@ def test_one_key_with_two_ids():
     events = [event(20), Event("k20", at(30), MARKET)]
     journal = [*start(), got(20), happening(BEGIN + 31, "event", str(at(30)), "market:trade", "k20")]
     assert kinds(judge(events, journal)) == ["twice"]
-    assert kinds(judge(events, journal, losses=[Loss(at(25), at(29), total=True)])) == []
+    assert kinds(judge(events, journal, losses=[Loss(at(25), at(29), total=False)])) == []
 
 
 def test_nothing_is_not_enough():

@@ -14,7 +14,8 @@ What is due. An event is due to a client, in a chain of its connections (chain.p
 
 Not due, but allowed: events between the gateway's ack and its arrival. Never allowed: an id twice in a chain (also in an
 ack and afterwards live), a smaller id after a greater one, an event of a room the client never asked for, one that was
-never published, two ids for one key without a Loss between them, and a return without recovery for no reason.
+never published, two ids for one key without a Loss between them, a return without recovery for no reason, and a chain
+that goes on over a restart without data.
 """
 import bisect
 from collections import Counter, defaultdict
@@ -23,8 +24,7 @@ from dataclasses import dataclass, field
 from faults.chain import Chain, Return, Walk
 from faults.journal import Happening
 
-# Redis' replication and the gateways' books lag by this much at a failover.
-FAILOVER_LAG = 2_000_000
+REPLICATION_LAG = 500_000  # microseconds: what was written so long before a failover, a replica has
 BAD = ("lost", "repeated", "disorder")
 
 
@@ -44,7 +44,7 @@ class Loss:
     total: bool
 
     def covers(self, id: int) -> bool:
-        return id <= self.end and (self.total or id >= self.start - FAILOVER_LAG)
+        return id <= self.end and (self.total or id >= self.start - REPLICATION_LAG)
 
 
 @dataclass
@@ -191,6 +191,7 @@ class _MemberCheck:
             self.complain("away", walk.disconnected // 1000, "not connected at the end")
         reasons = self._judge_returns(walk.returns)
         for chain in walk.chains:
+            self._judge_losses(chain, walk.returns)
             self._judge_chain(chain, reasons.get(id(chain), ""))
 
     # --- Returns
@@ -210,6 +211,16 @@ class _MemberCheck:
                               f"came back without recovery for no reason; last id {back.before.last}")
         return reasons
 
+    def _judge_losses(self, chain: Chain, returns: list[Return]) -> None:
+        """When Redis lost everything, nobody can say any more that a client has missed nothing."""
+        last = max((back.t for back in returns if back.recovered and back.before is chain), default=0)
+        for loss in self.evidence.losses:
+            if not loss.total or chain.began is None or chain.began > loss.start or not self.member.recovery:
+                continue
+            if chain.closed is None or last > loss.end:
+                self.complain("hollow", max(last, loss.end) // 1000, "goes on as if nothing had been missed, although "
+                              f"Redis lost everything from {loss.start} to {loss.end}")
+
     def _reason(self, back: Return) -> str:
         chain = back.before
         if not self.member.recovery:
@@ -227,7 +238,7 @@ class _MemberCheck:
         """A failover loses what was written last: events of the chain's time, or its newest rooms."""
         if back.t < loss.start or chain.began > loss.end:
             return False
-        return (loss.total or chain.joined > loss.start - FAILOVER_LAG
+        return (loss.total or chain.joined > loss.start - REPLICATION_LAG
                 or any(loss.covers(id) for id in self.catalogue.gone()))
 
     def _overflown(self, chain: Chain, room: str, cap: int, until: int) -> bool:

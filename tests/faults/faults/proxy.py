@@ -145,7 +145,12 @@ class Link:
         elif state.get("delay") or self.late:
             self._later(way, data)
         else:
-            self.sides[way].transport.write(data)
+            self._pass(way, data)
+
+    def _pass(self, way: str, data: bytes) -> None:
+        transport = self.sides[way].transport
+        if transport is not None and not transport.is_closing():
+            transport.write(data)
 
     def on_lost(self, side: Side, problem) -> None:
         other = self.other(side)
@@ -170,11 +175,10 @@ class Link:
         loop, self.timer = asyncio.get_running_loop(), None
         while self.late and self.late[0][0] <= loop.time():
             _, way, data = self.late.popleft()
-            transport = self.sides[way].transport
             if data is None:
-                end(transport, "fin")
-            elif transport is not None and not transport.is_closing():
-                transport.write(data)
+                end(self.sides[way].transport, "fin")
+            else:
+                self._pass(way, data)
         if self.late:
             self.timer = loop.call_at(self.late[0][0], self._pass_late)
 

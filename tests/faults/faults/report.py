@@ -39,6 +39,14 @@ def tell(problem: Problem, scene, directory: Path) -> str:
     return "\n".join(lines)
 
 
+def keep_journals(scene, directory: Path) -> None:
+    """All that happened to the scene's clients, one file each scene."""
+    with open(directory / f"journals-{scene.prefix}.txt", "w") as out:
+        for person in scene.people:
+            out.write(f"--- {person}\n")
+            out.writelines(f"{one}\n" for one in list(scene.world.fleet.journals.get(person.name, [])))
+
+
 def around(directory: Path, t: int) -> list[str]:
     """Lines of all gateways' logs near that time, the nearest ones."""
     found = []

@@ -65,6 +65,7 @@ def play(world: World, scene: Scene, act) -> Result:
         verdict = Verdict(problems=[*scene.problems, *world.take_problems(), Problem("scene", "", 0, text)])
     result = Result(scene.name, verdict, time.monotonic() - began)
     result.stories = [report.tell(one, scene, world.directory) for one in verdict.problems[:report.TOLD]]
+    report.keep_journals(scene, world.directory)
     try:
         scene.leave()
     except OSError as problem:

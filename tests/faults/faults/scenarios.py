@@ -16,6 +16,7 @@ from faults.world import CREATOR_CAP
 from harness.raw import RawClient
 from harness.tokens import mint
 
+CALM_SECONDS = 0.6  # before the first fault
 SHORT_WINDOW = 3.0  # seconds
 THIEF_SECONDS = 0.7  # that somebody who should get nothing is listened to
 
@@ -52,6 +53,7 @@ def _of_one_fault(name: str, times: list[float], **more) -> None:
     fault = mischief.ALL[name]
 
     def act(scene: Scene) -> None:
+        time.sleep(CALM_SECONDS)
         for seconds in times:
             fault.act(scene.world, scene.rng, seconds)
             time.sleep(0.4)
@@ -160,11 +162,15 @@ def window(scene: Scene) -> None:
 
 @scenario("overflow-client", enters=False)
 def overflow_client(scene: Scene) -> None:
-    """A room's log overflows while clients are away: those in it come back without recovery, the others with it."""
+    """A room's log overflows while clients and gateways are away: those in it come back without recovery."""
     room = _half_in_one_creator(scene)
     scene.world.front.refuse()
     scene.world.front.cut()
+    for slot in scene.world.slots:  # they remember more than the log does
+        scene.world.kill(slot)
     _overflow(scene, room)
+    for slot in scene.world.slots:
+        scene.world.start(slot)
     scene.world.front.heal()
     scene.wait_back()
     _expect_overflow(scene, room)
@@ -267,5 +273,5 @@ def _heard(client: RawClient, seconds: float) -> list[str]:
 
 _of_one_fault("redis-empty", [0.5])
 _of_one_fault("failover-kill", [0.5], world=SENTINEL)
-_of_one_fault("failover-stop", [0.5], world=SENTINEL)
+_of_one_fault("failover-stop", [0, 1], world=SENTINEL)
 _of_one_fault("failover-kill", [0.5], world=SENTINEL, publisher={"PUBLISH_WAIT_REPLICAS": 1})

@@ -59,7 +59,7 @@ class Sentinels:
     host, port = "127.0.0.1", 1
 
     def __init__(self, directory: Path, *options: str):
-        self.options = options
+        self.options = (*options, "--repl-diskless-sync-delay", "0")
         self.servers: list[RedisServer] = []
         self.sentinels: list[Sentinel] = []
         try:
@@ -72,7 +72,7 @@ class Sentinels:
         for number in range(1 + REPLICAS):
             replica = ["--replicaof", f"{self.host} {self.servers[0].port}"] if number else []
             self.servers.append(RedisServer(directory / f"redis{number}", *self.options, *replica))
-        until(lambda: self.servers[0].command("INFO")["connected_slaves"] == REPLICAS, "the replicas are connected")
+        until(lambda: self._in_step(self.servers[0]), "the replicas hold what the primary holds", FAILOVER_SECONDS)
         for number in range(1 + SENTINELS):
             self.sentinels.append(Sentinel(directory / f"sentinel{number}", self.servers[0]))
         for sentinel in self.sentinels:
@@ -113,6 +113,7 @@ class Sentinels:
             until(sentinel.knows_all, "a sentinel knows all others", 30)
 
     def _in_step(self, primary: RedisServer) -> bool:
+        """A replica that is only connected may have nothing yet."""
         try:
             replicas = [value for name, value in primary.command("INFO", "replication").items()
                         if name.startswith("slave")]
