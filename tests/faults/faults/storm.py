@@ -1,0 +1,46 @@
+"""One gateway with all the clients dies; they all come back at once, to the others, and miss nothing."""
+import time
+
+from faults.report import Result
+from faults.runner import Plan, play
+from faults.scene import Scene
+from faults.world import now
+
+ENTER_SECONDS = 120
+BACK_SECONDS = 30  # until it is given up
+LIMIT_SECONDS = 5.0
+QUIET = {"PING_INTERVAL": 10000, "PING_TIMEOUT": 10000}
+
+
+def _storm(scene: Scene, notes: list[str]) -> None:
+    world, fleet = scene.world, scene.world.fleet
+    first, *others = world.slots
+    world.front.targets([("127.0.0.1", first.gateway.port)])
+    scene.enter(settled=ENTER_SECONDS)
+    time.sleep(1)
+    world.front.targets([("127.0.0.1", slot.gateway.port) for slot in others])
+    killed = now() // 1000
+    world.kill(first)
+    came = fleet.wait(lambda: all(_back(scene, name, killed) for name in scene.names), BACK_SECONDS)
+    times = sorted(fleet.arrived[name].t - killed for name in scene.names if _back(scene, name, killed))
+    notes.append(f"{len(times)} of {len(scene.names)} clients came back{' and were recovered' * scene.recovery}; median "
+                 f"{times[len(times) // 2] if times else '-'} ms, last {times[-1] if times else '-'} ms after the kill")
+    scene.expect(came and times[-1] <= LIMIT_SECONDS * 1000, f"not all were back within {LIMIT_SECONDS:g} s: {notes[-1]}")
+    time.sleep(1)
+
+
+def _back(scene: Scene, name: str, killed: int) -> bool:
+    """Connected again, as the client wished."""
+    one = scene.world.fleet.arrived.get(name)
+    return bool(one and one.t > killed and one.recovered == scene.recovery and name in scene.world.fleet.up)
+
+
+def run(plan: Plan, clients: int) -> list[Result]:
+    notes: list[str] = []
+    with plan.world("storm", "alone", **QUIET) as world:
+        scene = Scene(world, "storm", plan.seed, clients, plan.rate, plan.recovery)
+        result = play(world, scene, lambda scene: _storm(scene, notes))
+    result.verdict.problems += world.take_problems()
+    result.notes = notes
+    plan.say(result)
+    return [result]
