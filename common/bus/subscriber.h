@@ -29,6 +29,8 @@
 
 struct bus_subscriber;
 
+enum { BUS_EPOCH_LEN = 20 };
+
 enum bus_channel_state {
     BUS_CHANNEL_IDLE,      /* not wanted: unknown to the subscriber, may be freed */
     BUS_CHANNEL_QUEUED,    /* wanted, SUBSCRIBE to be sent with the next batch */

@@ -9,8 +9,6 @@
 #include "bus/log.h"
 #include "bus/subscriber.h"
 
-enum { BUS_EPOCH_LEN = 20 };
-
 /* Messages that wait until all rooms are caught up with, to be handed on in the order of their ids. */
 struct bus_hold {
     struct bus_held **items;

@@ -33,13 +33,24 @@ static enum err write_rooms(const struct app_member *member, struct buf *out)
     return err;
 }
 
-static enum err write(const struct app_session *session, struct buf *out)
+/* The present one when it is first kept; if Redis loses its data later, that is another. */
+static struct str epoch_of(struct app_session *session)
+{
+    struct str present = bus_subscriber_epoch(session->sessions->subscriber);
+    if (!session->epoch_known && present.len == BUS_EPOCH_LEN) {
+        memcpy(session->epoch, present.ptr, BUS_EPOCH_LEN);
+        session->epoch_known = true;
+    }
+    return str_range(session->epoch, session->epoch_known ? BUS_EPOCH_LEN : 0);
+}
+
+static enum err write(struct app_session *session, struct buf *out)
 {
     const struct app_member *member = session->member;
     const struct app_sessions *sessions = session->sessions;
     struct bus_session text = {
         .gateway = str_from(sessions->bus->gateway_id),
-        .epoch = bus_subscriber_epoch(sessions->subscriber),
+        .epoch = epoch_of(session),
         .sid = sio_socket_id(member->socket),
         .sub = app_member_sub(member),
         .address = app_member_address(member),

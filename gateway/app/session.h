@@ -53,6 +53,8 @@ struct app_session {
     bool claimed; /* it was kept once by this gateway */
     bool taken;   /* another connection has the client: nothing is kept of this one any more */
     char pid[BUS_PID_LEN];
+    char epoch[BUS_EPOCH_LEN]; /* of the Redis that the member's events came from */
+    bool epoch_known;
 };
 
 void app_sessions_init(struct app_sessions *sessions, struct loop *loop,
