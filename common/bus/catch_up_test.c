@@ -1035,6 +1035,17 @@ static void act(struct stage *own, uint64_t *seed)
     }
 }
 
+/* What the subscriber says has been handed on has been. */
+static void assert_passed(const struct stage *own)
+{
+    for (unsigned i = 0; i < PLAYED && !own->unheard; i++) {
+        const struct room *room = &own->rooms[i];
+        bool known = room->channel.state != BUS_CHANNEL_IDLE && !room->anew;
+        uint64_t passed = bus_subscriber_passed(own->subscriber, room->partition);
+        assert_true(!known || next_sent(room, room->place) > passed);
+    }
+}
+
 static void play(struct stage *own, uint64_t seed)
 {
     for (unsigned i = 0; i < PLAYED; i++) {
@@ -1042,6 +1053,7 @@ static void play(struct stage *own, uint64_t seed)
     }
     for (unsigned i = 0; i < 400; i++) {
         act(own, &seed);
+        assert_passed(own);
     }
     bus_subscriber_resume(own->subscriber);
     publish_around(own, PLAYED, PLAYED); /* shows the last break */

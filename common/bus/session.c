@@ -15,9 +15,31 @@ static struct str unless_dash(struct str word)
     return str_eq(word, STR("-")) ? STR("") : word;
 }
 
+/* What separates words and lines would let a name from outside add a line of its own. */
+static bool is_word(struct str word)
+{
+    for (size_t i = 0; i < word.len; i++) {
+        unsigned char byte = (unsigned char)word.ptr[i];
+        if (byte <= ' ' || byte == 0x7f) {
+            return false;
+        }
+    }
+    return word.len > 0;
+}
+
+static bool has_words(const struct bus_session *session)
+{
+    return is_word(session->gateway) && is_word(word_or_dash(session->epoch)) &&
+           is_word(session->sid) && is_word(session->sub) &&
+           is_word(word_or_dash(session->address));
+}
+
 enum err bus_session_write(const struct bus_session *session, struct buf *out)
 {
     struct str address = word_or_dash(session->address), epoch = word_or_dash(session->epoch);
+    if (!has_words(session)) {
+        return ERR_INVALID;
+    }
     return buf_printf(out,
                       STR_FMT " " STR_FMT " " STR_FMT " " STR_FMT " " STR_FMT " %llu %llu\n",
                       STR_ARG(session->gateway), STR_ARG(epoch), STR_ARG(session->sid),
@@ -27,6 +49,9 @@ enum err bus_session_write(const struct bus_session *session, struct buf *out)
 
 enum err bus_session_write_room(const struct bus_session_room *room, struct buf *out)
 {
+    if (!is_word(room->name)) {
+        return ERR_INVALID;
+    }
     return buf_printf(out, "%llu %c " STR_FMT "\n", (unsigned long long)room->since,
                       room->visible ? 'v' : 'h', STR_ARG(room->name));
 }
@@ -35,7 +60,7 @@ static bool read_room(struct str line, struct bus_session_room *room)
 {
     struct str since, shown;
     bool whole = str_split(&line, ' ', &since) && str_split(&line, ' ', &shown) &&
-                 str_split(&line, ' ', &room->name) && !line.ptr && room->name.len > 0 &&
+                 str_split(&line, ' ', &room->name) && !line.ptr && is_word(room->name) &&
                  !str_to_u64(since, &room->since);
     room->visible = whole && str_eq(shown, STR("v"));
     return whole && (room->visible || str_eq(shown, STR("h")));
@@ -70,8 +95,7 @@ enum err bus_session_parse(struct str text, struct bus_session *ret_session)
                  str_split(&line, ' ', &session.address) && str_split(&line, ' ', &last_id) &&
                  str_split(&line, ' ', &as_of) && !line.ptr;
     if (!whole || str_to_u64(last_id, &session.last_id) || str_to_u64(as_of, &session.as_of) ||
-        session.gateway.len == 0 || session.sid.len == 0 || session.sub.len == 0 ||
-        !rooms_are_whole(session)) {
+        !has_words(&session) || !rooms_are_whole(session)) {
         return ERR_PROTO;
     }
     session.epoch = unless_dash(session.epoch);

@@ -34,7 +34,7 @@ struct bus_session_room {
     bool visible;
 };
 
-/* Appends. LIMIT, NOMEM. */
+/* Appends. INVALID: blanks or control bytes in a word, or no word at all. LIMIT, NOMEM. */
 MUST_CHECK enum err bus_session_write(const struct bus_session *session, struct buf *out);
 MUST_CHECK enum err bus_session_write_room(const struct bus_session_room *room, struct buf *out);
 /* Views into `text`. PROTO: not of this form. */

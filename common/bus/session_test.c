@@ -116,6 +116,9 @@ static void test_malformed_texts_are_refused(void **state)
         "g e s u a 1 2\n1 v market:1 more\n",
         "g e s u a 1 2\n1 vh market:1\n",
         "g e s u a 1 2\r\n",
+        "g e s u\t a 1 2\n", /* control bytes */
+        "g\x7f e s u a 1 2\n",
+        "g e s u a 1 2\n1 v market:\r\n",
     };
     struct bus_session session = example;
     (void)state;
@@ -125,6 +128,23 @@ static void test_malformed_texts_are_refused(void **state)
         }
         assert_memory_equal(&session, &example, sizeof session); /* untouched */
     }
+}
+
+/* A user's id comes from outside: it must not become a word, or a line, of its own. */
+static void test_words_with_blanks_are_not_written(void **state)
+{
+    static const char *const words[] = {"", "a b", "a\n1 v user:b", "a\t", "\r"};
+    struct buf text = {0};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        struct bus_session session = example;
+        struct bus_session_room room = {str_from(words[i]), 1, true};
+        session.sub = str_from(words[i]);
+        assert_int_equal(bus_session_write(&session, &text), ERR_INVALID);
+        assert_int_equal(bus_session_write_room(&room, &text), ERR_INVALID);
+    }
+    assert_int_equal(text.len, 0);
+    buf_fini(&text);
 }
 
 static void test_the_number_of_rooms_has_a_limit(void **state)
@@ -338,6 +358,7 @@ int main(void)
         cmocka_unit_test(test_rooms_are_walked_in_the_order_of_writing),
         cmocka_unit_test(test_address_and_epoch_may_be_empty),
         cmocka_unit_test(test_malformed_texts_are_refused),
+        cmocka_unit_test(test_words_with_blanks_are_not_written),
         cmocka_unit_test(test_the_number_of_rooms_has_a_limit),
         cmocka_unit_test(test_writing_without_memory),
         TEST(test_what_is_kept_is_loaded),

@@ -393,6 +393,18 @@ static void test_each_allocation_may_fail(void **state)
     assert_int_equal(publish(own, 2, "0 0 e market:2", STR("x")), 1);
 }
 
+static void open_somehow(void *context)
+{
+    struct stage *own = context;
+    bus_subscriber_free(bus_subscriber_new(own->peer.loop, &own->options, &ops, own));
+    assert_int_equal(loop_turn(own->peer.loop, 0), OK);
+}
+
+static void test_each_allocation_may_fail_at_birth(void **state)
+{
+    failing_alloc_each(open_somehow, *state);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -410,6 +422,7 @@ int main(void)
         TEST(test_batches_are_paced_by_confirmations),
         TEST(test_messages_of_one_channel_stay_in_order),
         TEST(test_each_allocation_may_fail),
+        TEST(test_each_allocation_may_fail_at_birth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
