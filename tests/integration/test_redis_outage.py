@@ -2,6 +2,7 @@
 Redis away, back, or silent: clients stay, and what is published meanwhile arrives. Redis back and empty: nobody knows
 what was missed, so clients are disconnected and come back as new ones.
 """
+import json
 import queue
 
 import pytest
@@ -80,6 +81,14 @@ def hang(redis, gateway) -> None:
     gateway.wait_redis("up")
 
 
+def stored(redis, markets) -> list[str]:
+    """The trades of some markets, in the order in which Redis took them."""
+    entries = [entry.partition(b"\n") for market in markets
+               for entry in redis.command("LRANGE", f"guesslyfe:{{0}}:log:market:{market}", 0, -1)]
+    return [json.loads(payload)["data"]["tradeId"]
+            for head, _, payload in sorted(entries, key=lambda entry: int(entry[0].split()[0]))]
+
+
 @pytest.mark.parametrize("trouble", [cut, restart, hang], ids=lambda trouble: trouble.__name__)
 def test_nothing_is_missed_while_publishing_never_stops(redis, gateway, connect, fresh, trouble):
     """Events of three rooms, and some of two of them: each once, and in order."""
@@ -90,16 +99,18 @@ def test_nothing_is_missed_while_publishing_never_stops(redis, gateway, connect,
         for market in markets:
             client.subscribe("market", market)
     stream = publishing.Stream(redis, lambda number: ("market:trade", trade_data(
-        fresh, number, marketId=markets[number % 3], trader=fresh.address if number % 2 else "somebody")), 0.02)
+        fresh, number, marketId=markets[number % 3], trader=fresh.address if number % 2 else "somebody")), 0.05)
     for _ in range(2):
         stream.wait_more(20)
         trouble(redis, gateway)
     stream.wait_more(20)
     count = stream.end()
+    expected = stored(redis, markets)
+    assert sorted(expected) == sorted(f"trade{n}" for n in range(count))
     for client in clients:
         client.wait_event("market:trade", count, seconds=60)
         settle(client)
-        assert [data["tradeId"] for data in client.data("market:trade")] == [f"trade{n}" for n in range(count)]
+        assert [data["tradeId"] for data in client.data("market:trade")] == expected
         assert client.all("disconnect") == []
 
 

@@ -45,21 +45,37 @@ class Stream:
     """One event after the other, event(0), event(1), …, each once whatever happens to Redis, until ended."""
 
     def __init__(self, redis: RedisServer, event, seconds_between: float = 0.005):
-        self.event, self.seconds_between, self.count = event, seconds_between, 0
+        self.event, self.seconds_between, self.lines = event, seconds_between, []
+        self.environment = environment(REDIS_HOST=redis.host, REDIS_PORT=redis.port, PUBLISH_TIMEOUT=60000)
+        self.process = self._publisher()
         self.ending = threading.Event()
-        self.process = subprocess.Popen(
-            [PUBLISH, "--bulk"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
-            env=environment(REDIS_HOST=redis.host, REDIS_PORT=redis.port, PUBLISH_TIMEOUT=60000))
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
+
+    @property
+    def count(self) -> int:
+        return len(self.lines)
+
+    def _publisher(self) -> subprocess.Popen:
+        return subprocess.Popen([PUBLISH, "--bulk"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, bufsize=0,
+                                env=self.environment)
 
     def _run(self) -> None:
         while not self.ending.wait(self.seconds_between):
             name, data = self.event(self.count)
             line = {"event": name, "data": data, "idempotencyKey": f"{id(self)}-{self.count}"}
-            self.process.stdin.write(json.dumps(line) + "\n")
-            self.process.stdin.flush()
-            self.count += 1
+            self.lines.append(json.dumps(line).encode() + b"\n")
+            self._write(self.lines[-1:])
+
+    def _write(self, lines: list[bytes]) -> None:
+        """Where the publisher has given up, another one begins from the start: what is stored is not stored again."""
+        try:
+            for line in lines:
+                self.process.stdin.write(line)
+        except BrokenPipeError:
+            self.process.wait()
+            self.process = self._publisher()
+            self._write(self.lines)
 
     def wait_more(self, count: int) -> None:
         goal = self.count + count
@@ -70,7 +86,10 @@ class Stream:
         self.ending.set()
         self.thread.join()
         self.process.stdin.close()
-        assert self.process.wait(90) == 0
+        while self.process.wait(90) != 0:
+            self.process = self._publisher()
+            self._write(self.lines)
+            self.process.stdin.close()
         return self.count
 
 
