@@ -217,8 +217,10 @@ class World:
             route.heal()
         if self.kind == "sentinel":
             self.store.heal()
-        elif self.store.process is None:
-            self.store.start()
+        else:
+            if self.store.process is None:
+                self.store.start()
+            self.store.resume()
         for slot in self.slots:
             if slot.gateway is not None and slot.gateway.process.poll() is not None:
                 self._check_alive(slot.gateway)
