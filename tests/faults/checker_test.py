@@ -180,6 +180,8 @@ def test_what_redis_lost():
     assert (kinds(lossy), lossy.lost_by_redis) == ([], 1)
     kept = judge([event(20), event(30)], journal, **gone, losses=[Loss(at(26), at(29), total=False)], kept=True)
     assert kinds(kept) == ["vanished"]
+    wild = judge([event(20), event(30)], journal, **gone, losses=[Loss(at(24), at(29), False, wild=True)], kept=True)
+    assert kinds(wild) == []
 
 
 def test_one_key_with_two_ids():

@@ -68,7 +68,8 @@ def run(plan: Plan, minutes: float) -> list[Result]:
             scene = Scene(world, f"round-{number}-{chosen}", seed, plan.clients, plan.rate, plan.recovery)
             result = play(world, scene, lambda scene: _round(plan, scene, min(left, ROUND_SECONDS), seed, done))
         result.verdict.problems += world.take_problems()
-        result.notes.append(f"{len(done)} faults: " + " ".join(f"{name}:{done.count(name)}" for name in sorted(set(done))))
+        counts = " ".join(f"{name}:{done.count(name)}" for name in sorted(set(done)))
+        result.notes.append(f"{len(done)} faults: {counts}")
         results.append(result)
         plan.say(result)
     return results

@@ -37,11 +37,15 @@ class Event:
 
 @dataclass(frozen=True)
 class Loss:
-    """A time in which Redis may lose what it had confirmed; total: everything it ever held."""
+    """
+    A time in which Redis may lose what it had confirmed; total: everything it ever held; wild: sentinels changed the
+    primary of themselves, while it was well, so that what a replica has may be lost too.
+    """
 
     start: int
     end: int
     total: bool
+    wild: bool = False
 
     def covers(self, id: int) -> bool:
         return id <= self.end and (self.total or id >= self.start - REPLICATION_LAG)
@@ -166,7 +170,7 @@ def _check_keys(evidence: Evidence, catalogue: Catalogue, verdict: Verdict) -> N
         verdict.lost_by_redis += bool(gone)
         for id in gone:
             promised = evidence.kept and id in evidence.confirmed.get(key, ())
-            if promised or not any(loss.covers(id) for loss in evidence.losses):
+            if not any(loss.covers(id) and (loss.wild or not promised) for loss in evidence.losses):
                 verdict.problems.append(Problem("vanished", "", id // 1000, f"{key} with id {id} is in no log"))
         first, last = min(ids), max(ids)
         if first != last and not any(loss.covers(first) and last >= loss.start for loss in evidence.losses):

@@ -24,7 +24,7 @@ def read(client: redis.Redis, rooms: list[str]) -> dict[str, list[Event]]:
 
 
 def trimmed(log: list[Event], cap: int, published: list[Event], since: int) -> list[Event]:
-    """Of a room's published events those that fell off its log's old end; nothing before `since`, when it was emptied."""
+    """Of a room's published events those that fell off its log's old end; none before `since`, when it was emptied."""
     if len(log) < cap:
         return []
     return [event for event in published if since < event.id < log[0].id]

@@ -94,7 +94,10 @@ def failover_kill(world: World, rng, seconds: float) -> None:
     """The primary is killed, sentinels choose another, the old one comes back as its replica."""
     start, old = now(), world.primary()
     old.kill()
-    _fail_over(world, start, old)
+    try:
+        world.store.wait_for_failover(old)
+    finally:
+        world.lose(start)
     time.sleep(seconds)
     world.store.heal()
 
@@ -105,18 +108,13 @@ def failover_stop(world: World, rng, seconds: float) -> None:
     start, old = now(), world.primary()
     old.pause()
     try:
-        _fail_over(world, start, old)
+        world.store.wait_for_failover(old)
         time.sleep(seconds)
+        old.resume()
+        time.sleep(seconds)  # it still takes itself for a primary, and confirms what it will lose
+        world.store.heal()
     finally:
         old.resume()
-    time.sleep(seconds)  # it still takes itself for a primary
-    world.store.heal()
-
-
-def _fail_over(world: World, start: int, old) -> None:
-    try:
-        world.store.wait_for_failover(old)
-    finally:
         world.lose(start)
 
 

@@ -108,7 +108,8 @@ class Scene:
             held=self._held(confirmed, rooms), confirmed=confirmed, rooms_of=rooms,
             members={person.name: Member(person.own_rooms, journals[person.name], person.recovery)
                      for person in self.people},
-            losses=world.losses[self.began:], caps={f"creator:{creator}": CREATOR_CAP for creator in self.creators},
+            losses=world.losses[self.began:] + world.wild_losses(),
+            caps={f"creator:{creator}": CREATOR_CAP for creator in self.creators},
             window=int(world.settings.get("RECOVERY_WINDOW", 120_000)) * 1000,
             kept="PUBLISH_WAIT_REPLICAS" in publisher.settings)
 

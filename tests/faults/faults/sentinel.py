@@ -1,5 +1,7 @@
 """A primary, two replicas, and three sentinels that watch over them."""
+import re
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 import redis
@@ -9,8 +11,21 @@ from harness.wait import free_port, until
 
 MASTER = "mymaster"
 SENTINELS = REPLICAS = 2  # beside the first of each
-DOWN_AFTER_MS = 1000
+DOWN_AFTER_MS = 800
+LATER_MS = 250  # each notices a little later, so that they do not all want to lead the failover
 FAILOVER_SECONDS = 60  # generous: sentinels that vote at the same moment begin again after twice their timeout
+
+
+PROMOTED, DEMOTED = "MASTER MODE enabled", "REPLICAOF "
+ROLE_CHANGE = re.compile(rf"^\d+:\w (\d+ \w+ \d+ [\d:.]+) \* ({PROMOTED}|{DEMOTED})")
+CHANGE_US = 10_000_000
+
+
+def _role_changes(log: Path):
+    """(when, what) of each."""
+    for line in log.read_text(errors="replace").splitlines():
+        if match := ROLE_CHANGE.match(line):
+            yield int(datetime.strptime(match[1], "%d %b %Y %H:%M:%S.%f").timestamp() * 1e6), match[2]
 
 
 class Sentinel:
@@ -18,7 +33,7 @@ class Sentinel:
 
     host = "127.0.0.1"
 
-    def __init__(self, directory: Path, primary: RedisServer):
+    def __init__(self, directory: Path, primary: RedisServer, down_after: int):
         directory.mkdir(parents=True)
         self.port, self.log = free_port(), directory / "sentinel.log"
         config = directory / "sentinel.conf"
@@ -27,7 +42,7 @@ port {self.port}
 dir {directory}
 logfile {self.log}
 sentinel monitor {MASTER} {primary.host} {primary.port} 2
-sentinel down-after-milliseconds {MASTER} {DOWN_AFTER_MS}
+sentinel down-after-milliseconds {MASTER} {down_after}
 sentinel failover-timeout {MASTER} 4000
 sentinel parallel-syncs {MASTER} {REPLICAS}
 """)
@@ -74,7 +89,8 @@ class Sentinels:
             self.servers.append(RedisServer(directory / f"redis{number}", *self.options, *replica))
         until(lambda: self._in_step(self.servers[0]), "the replicas hold what the primary holds", FAILOVER_SECONDS)
         for number in range(1 + SENTINELS):
-            self.sentinels.append(Sentinel(directory / f"sentinel{number}", self.servers[0]))
+            down_after = DOWN_AFTER_MS + number * LATER_MS
+            self.sentinels.append(Sentinel(directory / f"sentinel{number}", self.servers[0], down_after))
         for sentinel in self.sentinels:
             until(sentinel.knows_all, "a sentinel knows all others", 30)
 
@@ -103,23 +119,36 @@ class Sentinels:
         """
         primary = self.primary()
         for server in self.servers:
-            if server.process is None:
+            killed = server.process is None
+            if killed:
                 server.start()
             server.resume()
-            if server is not primary and server.command("ROLE")[0] == b"master":
+            if server is not primary and (killed or server.command("ROLE")[0] == b"master"):
                 server.command("REPLICAOF", primary.host, primary.port)
-        until(lambda: self._in_step(primary), "the replicas follow the primary", FAILOVER_SECONDS)
+        until(lambda: self._in_step(self.primary()), "the replicas follow the primary", FAILOVER_SECONDS)
         for sentinel in self.sentinels:
-            until(sentinel.knows_all, "a sentinel knows all others", 30)
+            until(sentinel.knows_all, "a sentinel knows all others", FAILOVER_SECONDS)
 
     def _in_step(self, primary: RedisServer) -> bool:
         """A replica that is only connected may have nothing yet."""
         try:
             replicas = [value for name, value in primary.command("INFO", "replication").items()
-                        if name.startswith("slave")]
+                        if name.startswith("slave") and isinstance(value, dict)]
             return len(replicas) == REPLICAS and all(replica["state"] == "online" for replica in replicas)
         except redis.RedisError:
             return False
+
+    def changes(self) -> list[tuple[int, int]]:
+        """
+        When primaries changed, in microseconds: from the promotion of one until the last other has become a replica.
+        There are more of these than faults: two sentinels may both lead a failover, and the second one undoes the first.
+        """
+        lines = sorted(line for server in self.servers for line in _role_changes(server.directory / "redis.log"))
+        found = []
+        for promoted in (at for at, what in lines if what == PROMOTED):
+            last = max(at for at, _ in lines if at < promoted + CHANGE_US)
+            found.append((promoted, last))
+        return found
 
     def stop(self) -> None:
         for process in [*self.sentinels, *self.servers]:

@@ -23,9 +23,11 @@ def _storm(scene: Scene, notes: list[str]) -> None:
     world.kill(first)
     came = fleet.wait(lambda: all(_back(scene, name, killed) for name in scene.names), BACK_SECONDS)
     times = sorted(fleet.arrived[name].t - killed for name in scene.names if _back(scene, name, killed))
-    notes.append(f"{len(times)} of {len(scene.names)} clients came back{' and were recovered' * scene.recovery}; median "
-                 f"{times[len(times) // 2] if times else '-'} ms, last {times[-1] if times else '-'} ms after the kill")
-    scene.expect(came and times[-1] <= LIMIT_SECONDS * 1000, f"not all were back within {LIMIT_SECONDS:g} s: {notes[-1]}")
+    last, middle = (times[-1], times[len(times) // 2]) if times else (0, 0)
+    how = "came back and were recovered" if scene.recovery else "came back"
+    told = f"{len(times)} of {len(scene.names)} clients {how}; median {middle} ms, last {last} ms after the kill"
+    notes.append(told)
+    scene.expect(came and last <= LIMIT_SECONDS * 1000, f"not all were back within {LIMIT_SECONDS:g} s: {told}")
     time.sleep(1)
 
 

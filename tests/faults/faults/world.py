@@ -124,6 +124,14 @@ class World:
         """From `start` on Redis may have lost something, or everything; now it is over."""
         self.losses.append(Loss(start, now(), total))
 
+    def wild_losses(self) -> list[Loss]:
+        """Changes of the primary that no fault of ours was meant to make."""
+        if self.kind != "sentinel":
+            return []
+        ours = [(loss.start, loss.end) for loss in self.losses]
+        return [Loss(start, end, total=False, wild=True) for start, end in self.store.changes()
+                if not any(begin <= start <= finish for begin, finish in ours)]
+
     def keep_logs(self) -> None:
         """Before the data is deleted: what was in a log was due."""
         for log in logs.read(self.primary().client, sorted(self.rooms)).values():
@@ -209,8 +217,10 @@ class World:
             route.heal()
         if self.kind == "sentinel":
             self.store.heal()
-        elif self.store.process is None:
-            self.store.start()
+        else:
+            if self.store.process is None:
+                self.store.start()
+            self.store.resume()
         for slot in self.slots:
             if slot.gateway is not None and slot.gateway.process.poll() is not None:
                 self._check_alive(slot.gateway)
