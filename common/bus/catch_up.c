@@ -349,6 +349,11 @@ static void on_page(struct bus_log_query *query, const struct bus_log_page *page
     }
 }
 
+static uint64_t as_of(const struct bus_subscriber *subscriber, const struct bus_channel *channel)
+{
+    return subscriber->passed[partition_of(subscriber, channel)].time;
+}
+
 static void start_read(struct bus_subscriber *subscriber, struct bus_channel *channel)
 {
     struct str room = bus_channel_room_name(channel);
@@ -357,7 +362,7 @@ static void start_read(struct bus_subscriber *subscriber, struct bus_channel *ch
     if (read) {
         *read = (struct read){.subscriber = subscriber,
                               .position = {channel->last_id,
-                                           subscriber->passed[partition_of(subscriber, channel)]},
+                                           as_of(subscriber, channel)},
                               .first = true,
                               .epoch = redis_link_epoch(subscriber->link),
                               .asked = channel->asked,
@@ -402,8 +407,8 @@ static void become_live(struct bus_subscriber *subscriber, struct bus_channel *c
 /* No room was live before the first: so all that is older has been handed on. */
 static void note_first_clock(struct bus_subscriber *subscriber, unsigned partition, uint64_t clock)
 {
-    if (subscriber->passed[partition] == 0 && !bus_catch_up_holding(subscriber)) {
-        subscriber->passed[partition] = subscriber->seen[partition] = clock;
+    if (subscriber->passed[partition].id == 0 && !bus_catch_up_holding(subscriber)) {
+        subscriber->passed[partition].id = subscriber->seen[partition].id = clock;
     }
 }
 

@@ -1,8 +1,7 @@
 /*
  * Whether what is published arrives. Two connections that stand prove nothing: one may lead to a
- * primary that was, or both to a host that is cut off. So every gateway publishes to itself, by the
- * script that everybody publishes with, and looks whether it comes back. A probe has an id like any
- * event: all that is older has come before it.
+ * primary that was, or both to a host that is cut off. So every gateway publishes to itself and
+ * looks whether it comes back. What was published before it has come before it.
  */
 #include <hiredis/hiredis.h>
 #include <string.h>
@@ -12,11 +11,8 @@
 
 enum {
     MISSED_MAX = 2,    /* in a row: then both connections are made anew */
-    PUBLISH_ARGS = 9,  /* clock, log; event, rooms, payload, remember; channel, length, age */
     READY_INTERVALS = 3,
 };
-
-static const char probe_event[] = "probe";
 
 /* --- What Redis holds --- */
 
@@ -68,23 +64,18 @@ static void on_published(void *context, const struct redisReply *reply)
     }
 }
 
-static enum err publish(struct bus_subscriber *subscriber, unsigned partition, struct str payload)
+static enum err publish(struct bus_subscriber *subscriber, unsigned partition, struct str text)
 {
-    struct buf clock = {0}, log = {0};
+    struct buf clock = {0};
     enum err err = bus_clock_key(&subscriber->keys, partition, &clock);
-    err = err ? err : buf_printf(&log, STR_FMT "{%u}:log:", STR_ARG(subscriber->keys.prefix),
-                                 partition);
     if (!err) {
-        const struct str args[PUBLISH_ARGS] = {
-            buf_str(&clock), buf_str(&log), str_from(probe_event), STR("-"), payload,
-            STR("0"), buf_str(&subscriber->inbox), STR("0"), STR("0")};
-        err = bus_store_call(subscriber->store, &bus_publish_script, 2, args, PUBLISH_ARGS,
+        const struct str args[] = {buf_str(&clock), buf_str(&subscriber->inbox), text};
+        err = bus_store_call(subscriber->store, &bus_probe_script, 1, args, ARRAY_LEN(args),
                              on_published, subscriber)
                   ? OK
                   : ERR_NOMEM;
     }
     buf_fini(&clock);
-    buf_fini(&log);
     return err;
 }
 
@@ -99,23 +90,44 @@ enum err bus_probe_send(struct bus_subscriber *subscriber, unsigned partition)
     return err;
 }
 
-static void take_probe(struct bus_subscriber *subscriber, const struct bus_envelope *envelope)
-{
-    struct str rest = envelope->payload, head;
+struct probe {
     uint64_t partition, number;
-    if (!str_split(&rest, ' ', &head) || str_to_u64(head, &partition) ||
-        str_to_u64(rest, &number) || partition >= subscriber->keys.partitions) {
+    struct bus_place place; /* everything up to it has come before the probe */
+};
+
+static bool read_probe(struct str text, struct probe *probe)
+{
+    uint64_t *const numbers[] = {&probe->partition, &probe->number, &probe->place.time,
+                                 &probe->place.id};
+    struct str word;
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        if (!str_split(&text, ' ', &word) || str_to_u64(word, numbers[i])) {
+            return false;
+        }
+    }
+    return !text.ptr;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void take_probe(struct bus_subscriber *subscriber, struct str text)
+{
+    struct probe probe;
+    if (!read_probe(text, &probe) || probe.partition >= subscriber->keys.partitions) {
         return;
     }
+    struct bus_place *seen = &subscriber->seen[probe.partition];
+    *seen = (struct bus_place){larger(seen->id, probe.place.id),
+                               larger(seen->time, probe.place.time)};
     subscriber->probe_seen_ms = loop_now(subscriber->loop);
-    subscriber->probe_seen = number > subscriber->probe_seen ? number : subscriber->probe_seen;
-    if (envelope->id > subscriber->seen[partition]) {
-        subscriber->seen[partition] = envelope->id;
-    }
-    if (subscriber->barrier > 0 && number >= subscriber->barrier) {
+    subscriber->probe_seen = larger(subscriber->probe_seen, probe.number);
+    if (subscriber->barrier > 0 && probe.number >= subscriber->barrier) {
         bus_catch_up_go_on(subscriber);
     } else if (!bus_catch_up_holding(subscriber)) {
-        subscriber->passed[partition] = subscriber->seen[partition];
+        subscriber->passed[probe.partition] = *seen;
     }
 }
 
@@ -125,8 +137,8 @@ void bus_probe_message(struct bus_subscriber *subscriber, struct str message)
     enum err err = bus_envelope_parse(message, &envelope);
     if (err) {
         subscriber->ops->on_garbage(subscriber->owner, buf_str(&subscriber->inbox), err);
-    } else if (str_eq(envelope.event, str_from(probe_event))) {
-        take_probe(subscriber, &envelope);
+    } else if (str_eq(envelope.event, STR("probe"))) {
+        take_probe(subscriber, envelope.payload);
     } else {
         subscriber->ops->on_control(subscriber->owner, &envelope);
     }

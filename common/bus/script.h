@@ -11,6 +11,7 @@ struct bus_script {
 
 extern const struct bus_script bus_publish_script; /* one event into its rooms */
 extern const struct bus_script bus_read_script;    /* a room's log past an id */
+extern const struct bus_script bus_probe_script;   /* a gateway's message to itself */
 extern const struct bus_script bus_keep_script;    /* a client's session, for its gateway only */
 
 #endif

@@ -204,8 +204,8 @@ static void note_passed(struct bus_subscriber *subscriber, const struct bus_chan
                         uint64_t id)
 {
     unsigned partition = bus_partition(&subscriber->keys, bus_channel_room_name(channel));
-    if (!bus_catch_up_holding(subscriber) && id > subscriber->passed[partition]) {
-        subscriber->passed[partition] = id;
+    if (!bus_catch_up_holding(subscriber) && id > subscriber->passed[partition].id) {
+        subscriber->passed[partition].id = id;
     }
 }
 
@@ -251,7 +251,7 @@ bool bus_subscriber_pass(struct bus_subscriber *subscriber, struct bus_channel *
 /* The last id that has come, which is the place of a message without one. */
 static uint64_t note_seen(struct bus_subscriber *subscriber, struct str room, uint64_t id)
 {
-    uint64_t *seen = &subscriber->seen[bus_partition(&subscriber->keys, room)];
+    uint64_t *seen = &subscriber->seen[bus_partition(&subscriber->keys, room)].id;
     *seen = id > *seen ? id : *seen;
     return id > 0 ? id : *seen;
 }
@@ -559,7 +559,7 @@ struct bus_store *bus_subscriber_store(const struct bus_subscriber *subscriber)
     return subscriber->store;
 }
 
-uint64_t bus_subscriber_passed(const struct bus_subscriber *subscriber, unsigned partition)
+struct bus_place bus_subscriber_passed(const struct bus_subscriber *subscriber, unsigned partition)
 {
     return subscriber->passed[partition];
 }

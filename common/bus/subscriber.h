@@ -148,11 +148,13 @@ uint64_t bus_subscriber_probe_age_ms(const struct bus_subscriber *subscriber);
 
 /* For requests of the owner's own. */
 struct bus_store *bus_subscriber_store(const struct bus_subscriber *subscriber);
-/*
- * Whatever was published in the partition up to this id has been handed on, where it was wanted by
- * then; also a time, by Redis' clock, in microseconds since 1970. 0: nothing is known yet.
- */
-uint64_t bus_subscriber_passed(const struct bus_subscriber *subscriber, unsigned partition);
+/* What was published in a partition up to here has been handed on, where it was wanted by then. */
+struct bus_place {
+    uint64_t id;   /* of an event; 0: nothing is known yet */
+    uint64_t time; /* by Redis' clock, in microseconds since 1970: later than the id, mostly */
+};
+struct bus_place bus_subscriber_passed(const struct bus_subscriber *subscriber,
+                                       unsigned partition);
 /* Changes when Redis has lost what it kept; empty while unknown. */
 struct str bus_subscriber_epoch(const struct bus_subscriber *subscriber);
 

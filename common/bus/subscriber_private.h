@@ -43,8 +43,8 @@ struct bus_subscriber {
     struct str *args; /* scratch: the command and its channels */
     bool paused;
     uint64_t bytes_passed;
-    uint64_t *passed; /* by partition, see bus_subscriber_passed */
-    uint64_t *seen;   /* the same for what has been received, held or not */
+    struct bus_place *passed; /* by partition, see bus_subscriber_passed */
+    struct bus_place *seen;   /* the same for what has been received, held or not */
 
     struct list unstamped; /* STAMPING, not asked for yet */
     struct list stamps;    /* questions under way */

@@ -87,7 +87,7 @@ static enum err list_all_rooms(const struct app_member *member, struct buf *out)
  */
 static enum err append_offset(struct app_member *member, struct buf *out)
 {
-    uint64_t passed = bus_subscriber_passed(member->app->subscriber, 0);
+    uint64_t passed = bus_subscriber_passed(member->app->subscriber, 0).id;
     uint64_t before = passed > 0 ? passed - 1 : 0;
     uint64_t offset = before > member->last_id ? before : member->last_id;
     member->last_id = offset;

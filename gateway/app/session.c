@@ -55,7 +55,7 @@ static enum err write(struct app_session *session, struct buf *out)
         .sub = app_member_sub(member),
         .address = app_member_address(member),
         .last_id = member->last_id,
-        .as_of = bus_subscriber_passed(sessions->subscriber, 0),
+        .as_of = bus_subscriber_passed(sessions->subscriber, 0).time,
     };
     enum err err = bus_session_write(&text, out);
     return err ? err : write_rooms(member, out);
