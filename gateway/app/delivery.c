@@ -40,7 +40,7 @@ void app_delivery_cut_off(struct app_room *room)
     struct app_member *const *members = app_room_members(room);
     for (uint32_t i = 0; i < room->count; i++) {
         members[i]->app->stats.cut_off++;
-        members[i]->last_id = UINT64_MAX; /* nothing later proves any more that it has what it has */
+        members[i]->last_id = UINT64_MAX; /* no time proves any more that it has all before */
         eio_session_close(sio_socket_session(members[i]->socket), EIO_CLOSE_SERVER);
     }
 }

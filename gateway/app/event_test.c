@@ -41,7 +41,8 @@ static void with_its_id_and_without(void **state)
 {
     const char *why;
     (void)state;
-    assert_int_equal(make("18446744073709551615 6 market:trade market:1\n {\"a\":[1]}\n", &why), OK);
+    assert_int_equal(make("18446744073709551615 6 market:trade market:1\n {\"a\":[1]}\n", &why),
+                     OK);
     is_packet(app_event_packet(event, false), "42[\"market:trade\",{\"a\":[1]}]");
     is_packet(app_event_packet(event, true),
               "42[\"market:trade\",{\"a\":[1]},\"18446744073709551615\"]");

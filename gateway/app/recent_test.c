@@ -156,12 +156,11 @@ static void clearing_tells_from_where_it_is_whole(void **state)
     assert_int_equal(red.recent_from, 9);
 }
 
-static void add_without_memory(void *context)
+static void add_without_memory(long allocation)
 {
-    (void)context;
     struct app_event *event = event_of(20), *older[] = {event_of(1), event_of(2), event_of(3)};
     app_recent_clear(&recent, &red, 5);
-    failing_alloc_at(*(long *)context);
+    failing_alloc_at(allocation);
     app_recent_add(&recent, &red, event);
     app_recent_put_before(&recent, &red, older, 3, 0);
     app_event_unref(&event);
@@ -174,7 +173,7 @@ static void a_hole_is_a_new_beginning(void **state)
     static const char *const left[] = {"", "20", "3,20", "2,3,20", "1,2,3,20"};
     static const uint64_t from[] = {20, 3, 2, 1, 0};
     for (long n = 1; n <= 4; n++) {
-        add_without_memory(&n);
+        add_without_memory(n);
         failing_alloc_hit();
         holds_past(&red, 0, left[n]);
         assert_int_equal(red.recent_from, from[n]);

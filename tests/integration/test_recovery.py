@@ -294,7 +294,8 @@ def test_goodbye_is_for_good(gateway, recoverable, redis, fresh):
 
 
 @pytest.mark.parametrize("command,value", [
-    ("APPEND", "0 v user:bob\n"), ("APPEND", "0 v user:alice2\n"), ("APPEND", "0 v nothing:1\n"), ("APPEND", "rubbish\n0 v a:b\n"),
+    ("APPEND", "0 v user:bob\n"), ("APPEND", "0 v user:alice2\n"), ("APPEND", "0 v nothing:1\n"),
+    ("APPEND", "rubbish\n0 v market:1\n"),
     ("SET", ""), ("SET", "rubbish"), ("SET", "\n\n\n"), ("SET", "a b c d e 1 1\n"), ("DEL", None)], ids=str)
 def test_a_session_that_is_none_any_more(gateway, recoverable, redis, fresh, command, value):
     """What stands in Redis is checked as if a stranger had written it; every room is asked for again."""

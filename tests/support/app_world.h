@@ -80,7 +80,7 @@ void person_comes(struct app_world *world, struct eio_session *person, const cha
 /* The same, awaiting `connected` behind it. */
 void person_arrives(struct app_world *world, struct eio_session *person, const char *sub,
                     struct person_past *past);
-/* Awaits a packet that is this and an id: `42["market:trade",{}` for `42["market:trade",{},"1"]`. */
+/* Awaits a packet of this and an id: `42["market:trade",{}` for `42["market:trade",{},"1"]`. */
 void person_hears_event(struct eio_session *person, struct person_past *past, const char *packet);
 /* Awaits `connected` with these rooms (a JSON array, in any order), and its id. */
 void person_is_greeted(struct eio_session *person, struct person_past *past, const char *rooms);
@@ -90,7 +90,7 @@ char *app_world_token(const char *claims);
 /* PUBLISH on the room's channel; awaits Redis' answer: how many receivers. */
 unsigned app_world_publish(struct app_world *world, const char *room, const char *header,
                            struct str payload);
-/* By the publish script, into the rooms' logs and channels ("market:1,global:all"): the event's id. */
+/* By the publish script, into logs and channels of rooms ("market:1,global:all"). Returns the id. */
 uint64_t app_world_emit(struct app_world *world, const char *event, const char *rooms,
                         const char *payload);
 /* Some turns, and until Redis has answered what it was asked before. */
