@@ -199,10 +199,15 @@ static void on_tick(struct wheel_timer *timer)
     schedule(subscriber);
 }
 
-void bus_probe_begin(struct bus_subscriber *subscriber)
+void bus_probe_distrust(struct bus_subscriber *subscriber)
 {
     subscriber->probes_missed = 0;
     subscriber->probe_before = subscriber->probe_sent;
+}
+
+void bus_probe_begin(struct bus_subscriber *subscriber)
+{
+    bus_probe_distrust(subscriber);
     send_all(subscriber);
     schedule(subscriber);
 }

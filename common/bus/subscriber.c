@@ -348,6 +348,7 @@ static void on_down(void *owner, enum err err, const char *why)
 {
     struct bus_subscriber *subscriber = owner;
     subscriber->stats.downs++;
+    bus_probe_distrust(subscriber);
     bus_catch_up_lost_connection(subscriber);
     queue_everything(subscriber);
     subscriber->ops->on_down(subscriber->owner, err, why);
@@ -363,6 +364,7 @@ static void on_store_up(void *owner)
 static void on_store_down(void *owner, enum err err, const char *why)
 {
     struct bus_subscriber *subscriber = owner;
+    bus_probe_distrust(subscriber);
     if (is_up(subscriber)) { /* else it was said already */
         subscriber->ops->on_down(subscriber->owner, err, why);
     }

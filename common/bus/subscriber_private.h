@@ -111,6 +111,8 @@ MUST_CHECK enum err bus_probe_init(struct bus_subscriber *subscriber);
 void bus_probe_fini(struct bus_subscriber *subscriber);
 /* The store's connection stands: learns whether Redis still holds what it held. */
 void bus_probe_store_up(struct bus_subscriber *subscriber);
+/* One of the connections is lost: what has come back until now says nothing any more. */
+void bus_probe_distrust(struct bus_subscriber *subscriber);
 /* Both connections stand. */
 void bus_probe_begin(struct bus_subscriber *subscriber);
 /* Publishes to ourselves, under the next number. NOMEM. */
