@@ -412,11 +412,17 @@ static void note_first_clock(struct bus_subscriber *subscriber, unsigned partiti
     }
 }
 
+/* Where nothing was published yet: before all that will be. */
+static uint64_t place_of(const struct bus_log_page *page)
+{
+    return page->clock > 0 ? page->clock : page->now_us - 1;
+}
+
 static void on_clock(struct bus_log_query *query, const struct bus_log_page *page)
 {
     struct stamp *stamp = container_of(query, struct stamp, query);
     struct bus_subscriber *subscriber = stamp->subscriber;
-    uint64_t clock = page ? page->clock : 0;
+    uint64_t clock = page ? place_of(page) : 0;
     list_remove(&stamp->node);
     for (struct list *node; (node = list_pop_front(&stamp->channels));) {
         struct bus_channel *channel = list_entry(node, struct bus_channel, batch);

@@ -4,12 +4,15 @@
  * looks whether it comes back. What was published before it has come before it.
  */
 #include <hiredis/hiredis.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "bus/subscriber_private.h"
+#include "util/clock.h"
 #include "util/rand.h"
 
 enum {
+    EPOCH_TIME_LEN = 16, /* digits: microseconds since 1970 */
     MISSED_MAX = 2,    /* in a row: then both connections are made anew */
     READY_INTERVALS = 3,
 };
@@ -32,14 +35,22 @@ static void on_epoch(void *context, const struct redisReply *reply)
     }
 }
 
+/* When it begins, by our clock, and some characters that tell it from others. */
+static void make_epoch(char epoch[BUS_EPOCH_LEN + 1])
+{
+    int len = snprintf(epoch, BUS_EPOCH_LEN + 1, "%0*llu", EPOCH_TIME_LEN,
+                       (unsigned long long)clock_wall_ms() * 1000);
+    rand_id(epoch + len, BUS_EPOCH_LEN - (size_t)len);
+}
+
 /* Without memory the next probe asks again. */
 void bus_probe_store_up(struct bus_subscriber *subscriber)
 {
-    char fresh[BUS_EPOCH_LEN];
+    char fresh[BUS_EPOCH_LEN + 1];
     struct buf key = {0};
-    rand_id(fresh, sizeof fresh);
+    make_epoch(fresh);
     if (!bus_epoch_key(&subscriber->keys, &key)) {
-        const struct str set[] = {STR("SET"), buf_str(&key), {fresh, sizeof fresh}, STR("NX")};
+        const struct str set[] = {STR("SET"), buf_str(&key), {fresh, BUS_EPOCH_LEN}, STR("NX")};
         const struct str get[] = {STR("GET"), buf_str(&key)};
         if (bus_store_ask(subscriber->store, set, ARRAY_LEN(set), NULL, NULL)) {
             bus_store_ask(subscriber->store, get, ARRAY_LEN(get), on_epoch, subscriber);
@@ -51,6 +62,13 @@ void bus_probe_store_up(struct bus_subscriber *subscriber)
 struct str bus_subscriber_epoch(const struct bus_subscriber *subscriber)
 {
     return str_range(subscriber->epoch, subscriber->epoch_known ? BUS_EPOCH_LEN : 0);
+}
+
+uint64_t bus_subscriber_epoch_began(const struct bus_subscriber *subscriber)
+{
+    uint64_t began;
+    struct str time = str_range(subscriber->epoch, EPOCH_TIME_LEN);
+    return subscriber->epoch_known && !str_to_u64(time, &began) ? began : 0;
 }
 
 /* --- Probes --- */

@@ -157,6 +157,8 @@ struct bus_place bus_subscriber_passed(const struct bus_subscriber *subscriber,
                                        unsigned partition);
 /* Changes when Redis has lost what it kept; empty while unknown. */
 struct str bus_subscriber_epoch(const struct bus_subscriber *subscriber);
+/* About when that was, in microseconds since 1970: of older events nothing can be told. */
+uint64_t bus_subscriber_epoch_began(const struct bus_subscriber *subscriber);
 
 struct bus_subscriber_stats {
     uint64_t caught_up;  /* rooms whose logs were read after a loss of the connection, or a break */

@@ -409,7 +409,8 @@ static void on_garbage(void *owner, struct str channel, enum err err)
 
 static void on_up(void *owner)
 {
-    const struct app *app = owner;
+    struct app *app = owner;
+    app_sessions_renew(&app->sessions);
     log_info("redis connected", LOG_U64("rooms", bus_subscriber_count(app->subscriber)));
 }
 

@@ -90,13 +90,24 @@ static void begin(struct app_history_read *read)
     }
 }
 
-/*
- * Each of those who ask knows another position; what the log holds before it is as good as proof.
- * What is proved for one of them is so for the room.
- */
+/* Whether nothing is missing between the position and the page. */
+static bool reaches(const struct app_history_read *read, const struct bus_log_page *page,
+                    struct bus_log_position position)
+{
+    struct bus_envelope first = {0};
+    bool any = page->count > 0 && !bus_log_envelope(page, 0, &first);
+    bool chained = any && (first.id <= position.since ||
+                           (first.previous > 0 && first.previous <= position.since));
+    /* Of what was before Redis lost everything, time proves nothing. */
+    bool remembered =
+        position.since >= bus_subscriber_epoch_began(read->history->subscriber);
+    return chained || (remembered && bus_log_reaches(page, position,
+                                                     kept(read->history, read->room)));
+}
+
+/* Each of those who ask knows another position. What is proved for one of them is so for the room. */
 static void judge(struct app_history_read *read, const struct bus_log_page *page)
 {
-    struct bus_history history = kept(read->history, read->room);
     struct bus_envelope first = {0};
     bool any = page->count > 0 && !bus_log_envelope(page, 0, &first);
     read->from = !any             ? read->room->recent_from
@@ -104,10 +115,8 @@ static void judge(struct app_history_read *read, const struct bus_log_page *page
                                   : first.id - 1;
     LIST_FOR_EACH (node, next, &read->asking) {
         struct app_history_wait *wait = list_entry(node, struct app_history_wait, node);
-        bool proved = (any && first.id <= wait->position.since) ||
-                      bus_log_reaches(page, wait->position, history);
-        wait->complete = proved;
-        if (proved && wait->position.since < read->from) {
+        wait->complete = reaches(read, page, wait->position);
+        if (wait->complete && wait->position.since < read->from) {
             read->from = wait->position.since;
         }
     }

@@ -197,6 +197,16 @@ static void on_sweep(struct wheel_timer *timer)
     }
 }
 
+void app_sessions_renew(struct app_sessions *sessions)
+{
+    LIST_FOR_EACH (node, next, &sessions->by_age) {
+        struct app_session *session = list_entry(node, struct app_session, by_age);
+        if (!session->request) {
+            app_session_keep(session, NULL);
+        }
+    }
+}
+
 /* --- Lives --- */
 
 struct app_session *app_session_new(struct app_sessions *sessions, struct app_member *member,

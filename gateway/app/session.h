@@ -64,6 +64,8 @@ void app_sessions_init(struct app_sessions *sessions, struct loop *loop,
 void app_sessions_fini(struct app_sessions *sessions);
 /* Whether this gateway can give sessions at all: one order of all events is needed. */
 bool app_sessions_enabled(const struct app_sessions *sessions);
+/* Keeps all again: another Redis than before may not have what was kept last. */
+void app_sessions_renew(struct app_sessions *sessions);
 /* NULL where nobody here has that pid. */
 struct app_session *app_sessions_find(const struct app_sessions *sessions, struct str pid);
 
