@@ -29,6 +29,14 @@ class Result:
         return bool(self.verdict.problems)
 
 
+def pick(problems: list[Problem]) -> list[Problem]:
+    """A few that differ: of each kind the first one, then of other clients."""
+    kinds = {problem.kind: problem for problem in reversed(problems)}
+    others = {(problem.kind, problem.client): problem for problem in reversed(problems)}
+    chosen = [*reversed(kinds.values()), *reversed(others.values())]
+    return list(dict.fromkeys(chosen))[:TOLD]
+
+
 def tell(problem: Problem, scene, directory: Path) -> str:
     """The offence; the client's journal and the gateways' logs around it."""
     lines = [f"{problem.kind}: {problem.client} at {problem.t}: {problem.text}"]

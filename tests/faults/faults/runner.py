@@ -64,7 +64,7 @@ def play(world: World, scene: Scene, act) -> Result:
         text = f"{type(problem).__name__}: {problem}"[:3000]
         verdict = Verdict(problems=[*scene.problems, *world.take_problems(), Problem("scene", "", 0, text)])
     result = Result(scene.name, verdict, time.monotonic() - began)
-    result.stories = [report.tell(one, scene, world.directory) for one in verdict.problems[:report.TOLD]]
+    result.stories = [report.tell(one, scene, world.directory) for one in report.pick(verdict.problems)]
     report.keep_journals(scene, world.directory)
     try:
         scene.leave()
