@@ -167,6 +167,7 @@ static void finish(struct bus_subscriber *subscriber)
         channel->read_to = 0;
         subscriber->ops->on_live(subscriber->owner, channel);
     }
+    subscriber->ops->on_passed(subscriber->owner);
 }
 
 /* True: nothing is left. */

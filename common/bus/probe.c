@@ -108,6 +108,12 @@ enum err bus_probe_send(struct bus_subscriber *subscriber, unsigned partition)
     return err;
 }
 
+void bus_subscriber_probe(struct bus_subscriber *subscriber)
+{
+    enum err err = bus_probe_send(subscriber, 0);
+    (void)err; /* those that are sent regularly will do, too */
+}
+
 struct probe {
     uint64_t partition, number;
     struct bus_place place; /* everything up to it has come before the probe */
@@ -146,6 +152,7 @@ static void take_probe(struct bus_subscriber *subscriber, struct str text)
         bus_catch_up_go_on(subscriber);
     } else if (!bus_catch_up_holding(subscriber)) {
         subscriber->passed[probe.partition] = *seen;
+        subscriber->ops->on_passed(subscriber->owner);
     }
 }
 

@@ -72,6 +72,8 @@ struct bus_subscriber_ops {
      */
     void (*on_gap)(void *owner, struct bus_channel *channel);
     void (*on_lost)(void *owner, const char *why);
+    /* bus_subscriber_passed has moved: a probe has come back, or all rooms are caught up with. */
+    void (*on_passed)(void *owner);
     /* What another gateway, or an operator, sent to this one: its event and payload. */
     void (*on_control)(void *owner, const struct bus_envelope *message);
     /* Something came on a channel of ours that is no message; counted and logged by the owner. */
@@ -145,6 +147,9 @@ enum bus_readiness bus_subscriber_readiness(const struct bus_subscriber *subscri
 bool bus_subscriber_ready(const struct bus_subscriber *subscriber);
 /* Milliseconds since a probe came back; UINT64_MAX: none did yet. */
 uint64_t bus_subscriber_probe_age_ms(const struct bus_subscriber *subscriber);
+
+/* A probe out of turn, so that bus_subscriber_passed moves soon; where it can't be sent, later. */
+void bus_subscriber_probe(struct bus_subscriber *subscriber);
 
 /* For requests of the owner's own. */
 struct bus_store *bus_subscriber_store(const struct bus_subscriber *subscriber);

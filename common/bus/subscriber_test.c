@@ -102,6 +102,11 @@ static void on_lost(void *owner, const char *why)
     own->losts++;
 }
 
+static void on_passed(void *owner)
+{
+    assert_non_null(owner);
+}
+
 static void on_control(void *owner, const struct bus_envelope *message)
 {
     struct stage *own = owner;
@@ -121,6 +126,7 @@ static const struct bus_subscriber_ops ops = {
     .on_message = on_message,
     .on_gap = on_gap,
     .on_lost = on_lost,
+    .on_passed = on_passed,
     .on_control = on_control,
     .on_garbage = on_garbage,
     .on_up = on_up,

@@ -377,6 +377,11 @@ static void on_lost(void *owner, const char *why)
     }
 }
 
+static void on_passed(void *owner)
+{
+    app_recovery_passed(owner);
+}
+
 static void on_control(void *owner, const struct bus_envelope *message)
 {
     struct app *app = owner;
@@ -436,6 +441,7 @@ static const struct bus_subscriber_ops subscriber_ops = {
     .on_message = on_message,
     .on_gap = on_gap,
     .on_lost = on_lost,
+    .on_passed = on_passed,
     .on_control = on_control,
     .on_garbage = on_garbage,
     .on_up = on_up,
@@ -476,6 +482,7 @@ struct app *app_new(struct loop *loop, const struct app_options *options)
     }
     app->loop = loop;
     app->options = options;
+    list_init(&app->recoveries);
     app->subscriber = bus_subscriber_new(loop, &options->bus, &subscriber_ops, app);
     if (!app->subscriber) {
         free(app);

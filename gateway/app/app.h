@@ -59,6 +59,7 @@ struct app {
     struct log_limit refusal_log, trouble_log;
     struct app_stats stats;
     struct app_recovery_stats recovery;
+    struct list recoveries; /* that wait for what is passed to move (app/recovery.c) */
 };
 
 /* Borrows loop and options for its lifetime; connects to Redis. NULL without memory. */

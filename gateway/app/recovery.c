@@ -6,6 +6,8 @@
 #include "app/app.h"
 #include "util/jtext.h"
 
+enum { WAITS_MAX = 20 }; /* for probes; more are needed only where Redis' clock has gone back */
+
 struct app_recovery {
     struct app_member *member;
     struct app_identity identity;
@@ -16,6 +18,8 @@ struct app_recovery {
     bool incomplete;
     struct bus_request *load;
     struct loop_task end; /* when the last room is entered, or there is no use in the others */
+    struct list waiting;  /* of app->recoveries, from then on, until all that is due has come */
+    unsigned waits;
     struct app_event **events;
     size_t count, capacity, bytes;
 };
@@ -50,6 +54,7 @@ void app_recovery_free(struct app_recovery *recovery)
     }
     bus_store_cancel(recovery->load);
     loop_task_cancel(&recovery->end);
+    list_remove(&recovery->waiting);
     while (recovery->count > 0) {
         app_event_unref(&recovery->events[--recovery->count]);
     }
@@ -125,13 +130,51 @@ static void accept(struct app_recovery *recovery)
     app_recovery_free(recovery);
 }
 
+static uint64_t newest(const struct app_recovery *recovery)
+{
+    uint64_t id = 0;
+    for (size_t i = 0; i < recovery->count; i++) {
+        id = recovery->events[i]->id > id ? recovery->events[i]->id : id;
+    }
+    return id;
+}
+
+/*
+ * A log may hold what has not come on the subscription yet, and what is older may be on its way
+ * there, for another of the client's rooms: it has to come first.
+ */
+static bool all_has_come(const struct app_recovery *recovery)
+{
+    return newest(recovery) <= bus_subscriber_passed(recovery->member->app->subscriber, 0).id;
+}
+
+static void wait_for_the_rest(struct app_recovery *recovery)
+{
+    struct app *app = recovery->member->app;
+    bool first = list_empty(&app->recoveries);
+    list_push_back(&app->recoveries, &recovery->waiting);
+    if (first) {
+        bus_subscriber_probe(app->subscriber);
+    }
+}
+
+void app_recovery_passed(struct app *app)
+{
+    for (struct list *node; (node = list_pop_front(&app->recoveries));) {
+        loop_defer(app->loop, &list_entry(node, struct app_recovery, waiting)->end);
+    }
+}
+
 static void on_end(struct loop_task *task)
 {
     struct app_recovery *recovery = container_of(task, struct app_recovery, end);
-    if (recovery->incomplete) {
+    if (recovery->incomplete || recovery->waits == WAITS_MAX) {
         begin_anew(recovery, &recovery->member->app->recovery.gone);
-    } else {
+    } else if (all_has_come(recovery)) {
         accept(recovery);
+    } else if (!list_linked(&recovery->waiting)) {
+        recovery->waits++;
+        wait_for_the_rest(recovery);
     }
 }
 
@@ -308,6 +351,7 @@ void app_recovery_begin(struct app *app, struct sio_socket *socket,
     recovery->identity = *identity;
     recovery->request = *request;
     loop_task_init(&recovery->end, on_end);
+    list_init(&recovery->waiting);
     member->recovery = recovery;
     recovery->load = bus_session_load(bus_subscriber_store(app->subscriber),
                                       &app->options->bus.keys,
