@@ -6,8 +6,26 @@
 #include "redis/link_private.h"
 #include "stream/tls.h"
 
+enum { TOLD_MAX_MS = 250 }; /* so long what sentinels told is taken for true */
+
+/*
+ * A server that was stopped, and has been replaced, takes itself for the primary for a moment when
+ * it goes on. Who is slow each time is believed the second time.
+ */
+static bool too_late(struct redis_link *link)
+{
+    bool late = redis_topology_moves(&link->topology) &&
+                loop_now(link->loop) - link->located_ms > TOLD_MAX_MS;
+    link->slow = late && !link->slow;
+    return link->slow;
+}
+
 static void come_up(struct redis_link *link)
 {
+    if (too_late(link)) {
+        link_fail(link, ERR_AGAIN, "answered late; there may be another primary by now");
+        return;
+    }
     link->phase = LINK_UP;
     link->epoch++;
     link_schedule_check(link);
@@ -150,6 +168,7 @@ static void on_located(void *owner, enum err err, const char *why)
         return;
     }
     link->phase = LINK_DIALING;
+    link->located_ms = now;
     redis_dial_start(&link->dial, link->topology.primary.host, link->topology.primary.port,
                      link->deadline_ms > now ? link->deadline_ms - now : 0);
 }

@@ -252,6 +252,9 @@ enum exit_code command_bulk(const struct arguments *arguments)
             return report_usage(complaint);
         }
     }
+    if (arguments->json) {
+        setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* whoever reads results may wait for each */
+    }
     input_lines_init(&bulk.lines, STDIN_FILENO);
     read_lines(&bulk);
     show_progress(&bulk, true);

@@ -378,3 +378,15 @@ def test_a_line_is_published_while_the_next_is_awaited(redis):
             until(lambda: len(log_of(redis, "global:all")) == number, f"line {number} is published")
         out, _ = process.communicate(timeout=10)
     assert (process.returncode, out) == (CONFIRMED, "3 published, 0 duplicates, 0 failed\n")
+
+
+def test_bulk_tells_each_result_when_it_is_there(redis):
+    """Also into a pipe, while the input stays open."""
+    with subprocess.Popen([PUBLISH, "--bulk", "--json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                          env=environment(REDIS_PORT=redis.port)) as process:
+        for number in range(2):
+            process.stdin.write(line(number))
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["id"]
+        process.stdin.close()
+        assert process.wait(10) == 0
