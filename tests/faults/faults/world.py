@@ -26,7 +26,7 @@ CREATOR_CAP = 20  # the only logs that are meant to overflow
 HISTORY = {"HISTORY_MARKET_LENGTH": 10000, "HISTORY_MARKET_AGE": 3600, "HISTORY_USER_LENGTH": 10000,
            "HISTORY_GLOBAL_LENGTH": 10000, "HISTORY_CREATOR_LENGTH": CREATOR_CAP, "HISTORY_CREATOR_AGE": 3600}
 # Quick to notice, so that a short campaign sees every stage of every fault.
-QUICK = {"PING_INTERVAL": 1000, "PING_TIMEOUT": 2000, "PROBE_INTERVAL": 500, "REDIS_BACKOFF_MIN": 50,
+QUICK = {"PING_INTERVAL": 1000, "PING_TIMEOUT": 2000, "PROBE_INTERVAL": 300, "REDIS_BACKOFF_MIN": 50,
          "REDIS_BACKOFF_MAX": 300, "REDIS_REPLY_TIMEOUT": 1500, "MAX_CONNECTIONS": 5000}
 # Written before the answer leaves, which is what a SIGKILL of the process leaves behind.
 REDIS_OPTIONS = ("--appendfsync", "no")
