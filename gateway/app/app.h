@@ -69,20 +69,6 @@ void app_free(struct app *app);
 /* The one namespace, "/": for sio_server_new. */
 struct sio_namespace app_namespace(struct app *app);
 
-/* For the other files of this room. */
-
-/* A member for a client whose token was good; NULL without memory. */
-struct app_member *app_member_begin(struct app *app, struct sio_socket *socket,
-                                    const struct app_identity *identity);
-/* The member goes, and the client with it or as another one. */
-void app_member_end(struct app_member *member, bool comes_back);
-/* A new client: accepts it, and lets it into its own rooms. `recovers`: it gets a session. */
-void app_welcome(struct app *app, struct sio_socket *socket, const struct app_identity *identity,
-                 bool recovers);
-/* Sends `connected` as soon as the member's session is kept. */
-void app_promise_greeting(struct app_member *member);
-/* Sends it now. */
-void app_greet(struct app_member *member);
 /* A message to another gateway, at most once. */
 void app_send_control(struct app *app, struct str gateway, struct str event, struct str payload);
 

@@ -1,17 +1,13 @@
 #include "app/handlers.h"
 
 #include "app/app.h"
+#include "app/past.h"
 #include "log/log.h"
 #include "util/buf.h"
 #include "util/clock.h"
 #include "util/jtext.h"
 
-enum {
-    ANSWER_MAX = 64 * 1024,
-    ASKED_MAX = 512,
-    HISTORY_BYTES_MAX = 1024 * 1024, /* of the events in one answer */
-    EVENT_HEAD = 96,                 /* bytes of an event there beside its payload */
-};
+enum { ANSWER_MAX = 64 * 1024, ASKED_MAX = 512 };
 
 /* Who is to be answered, if anybody. */
 struct reply {
@@ -192,31 +188,6 @@ static const char *forbid(struct app_member *member, const struct room_name *nam
     return NULL;
 }
 
-/* What of the room's past is wanted. NULL, or what is wrong with the wish. */
-static const char *read_past(const struct app_member *member, const struct asked *asked,
-                             struct app_join *join)
-{
-    uint64_t number, most = member->app->options->max_history;
-    struct str since = asked->since;
-    if (since.len > 0 && asked->last.len > 0) {
-        return "Expected since or last, not both";
-    }
-    join->wants_past = since.len > 0 || asked->last.len > 0;
-    if (since.len > 0) {
-        bool text = jtext_kind(since) == JTEXT_STRING;
-        since = text ? str_range(since.ptr + 1, since.len - 2) : since;
-        bool good = text && !str_to_u64(since, &join->past.position.since);
-        return good ? NULL : "Invalid since; expected the id of an event";
-    }
-    if (asked->last.len > 0) {
-        if (str_to_u64(asked->last, &number) || number == 0) {
-            return "Invalid last; expected a whole number from 1";
-        }
-        join->past.most = (unsigned)(number < most ? number : most);
-    }
-    return NULL;
-}
-
 /* The answer follows with the join's end. `past`: what of it is wanted, as in another join. */
 static const char *join_one(struct app_member *member, const struct room_name *name,
                             struct reply reply, bool visible, const struct app_join *past)
@@ -261,7 +232,8 @@ static void handle_subscribe(struct app_member *member, const struct sio_event *
     struct room_name room;
     struct app_join past = {0};
     const char *why = read_room(event, &asked, &room);
-    why = why ? why : read_past(member, &asked, &past);
+    why = why ? why
+              : app_past_read(asked.since, asked.last, member->app->options->max_history, &past);
     why = why ? why : forbid(member, &room);
     why = why ? why : join(member, event, &room, &past);
     if (why) {
@@ -292,56 +264,13 @@ static void go_on_with_address(const struct app_join *join, const char *why)
     }
 }
 
-/* {"id":…,"event":…,"payload":…} */
-static enum err append_event(const struct app_event *event, struct buf *out)
-{
-    enum err err = buf_printf(out, "{\"id\":\"%llu\",\"event\":\"%s\",\"payload\":",
-                              (unsigned long long)event->id, event->name);
-    err = err ? err : buf_append(out, app_event_payload(event));
-    return err ? err : buf_append_char(out, '}');
-}
-
-/* The oldest from which on everything is wanted, and fits into one answer. */
-static const struct app_recent_entry *first_to_tell(const struct app_join *join, bool *ret_all)
-{
-    uint64_t most = join->past.most ? join->past.most : join->member->app->options->max_history;
-    const struct app_recent_entry *first = app_recent_past(join->room, join->past.position.since);
-    uint64_t count = 0;
-    size_t bytes = 0;
-    for (const struct app_recent_entry *entry = first; entry; entry = app_recent_next(entry)) {
-        count++;
-        bytes += entry->event->payload_len + EVENT_HEAD;
-        while (first != entry && (count > most || bytes > HISTORY_BYTES_MAX)) {
-            count--;
-            bytes -= first->event->payload_len + EVENT_HEAD;
-            first = app_recent_next(first);
-            *ret_all = false;
-        }
-    }
-    return first;
-}
-
-/* ,"events":[…],"complete":… */
-static enum err append_past(const struct app_join *join, struct buf *out)
-{
-    bool all = true;
-    const struct app_recent_entry *entry = first_to_tell(join, &all);
-    enum err err = buf_append(out, STR(",\"events\":["));
-    for (bool more = false; entry && !err; entry = app_recent_next(entry), more = true) {
-        err = more ? buf_append_char(out, ',') : OK;
-        err = err ? err : append_event(entry->event, out);
-    }
-    bool complete = join->past.complete && (all || join->past.most > 0);
-    return err ? err : buf_printf(out, "],\"complete\":%s", complete ? "true" : "false");
-}
-
 static void confirm(const struct app_join *join)
 {
     struct buf answer;
-    buf_init(&answer, 2 * HISTORY_BYTES_MAX);
+    buf_init(&answer, 2 * APP_PAST_BYTES_MAX);
     enum err err = compose(true, app_room_name(join->room), "Subscribed to ", &answer);
     if (join->wants_past) {
-        err = err ? err : append_past(join, &answer);
+        err = err ? err : app_past_write(join, &answer);
     }
     err = err ? err : buf_append_char(&answer, '}');
     join->member->app->stats.subscribed++;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/admission.h"
 #include "app/app.h"
 #include "util/jtext.h"
 

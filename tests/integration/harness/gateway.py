@@ -115,11 +115,6 @@ class Gateway:
         self.process.kill()
         self.process.wait()
 
-    def kill(self) -> None:
-        """SIGKILL, like a machine that dies."""
-        self.process.kill()
-        self.process.wait(20)
-
     def assert_clean(self) -> None:
         log = self.log()
         assert not any(report in log for report in SANITIZER_REPORTS), log

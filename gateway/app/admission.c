@@ -1,0 +1,300 @@
+/* From CONNECT to `connected`: tokens, the rooms that everybody is in from the beginning. */
+#include "app/admission.h"
+
+#include "app/app.h"
+#include "log/log.h"
+#include "util/clock.h"
+#include "util/jtext.h"
+
+enum { REFUSALS_LOGGED_A_SECOND = 5 };
+
+/* A client that can't be told is disconnected, where it isn't already: it would wait for ever. */
+static void emit(struct sio_socket *socket, struct str event, struct str args)
+{
+    if (sio_socket_emit(socket, event, args, NULL, 0)) {
+        log_debug("event not sent", LOG_STR("socket", sio_socket_id(socket)),
+                  LOG_STR("event", event));
+        eio_session_close(sio_socket_session(socket), EIO_CLOSE_SERVER);
+    }
+}
+
+/* Tells the client why, then disconnects it for good: it must not come back by itself. */
+static void turn_away(struct sio_socket *socket, struct str message)
+{
+    if (sio_socket_accept(socket)) {
+        return; /* the session is ending, on_disconnect follows */
+    }
+    emit(socket, STR("error"), message);
+    sio_socket_disconnect(socket);
+}
+
+/* --- Tokens --- */
+
+/* `Bearer <token>` (RFC 6750 section 2.1); empty for anything else. */
+static struct str bearer(struct str authorization)
+{
+    struct str scheme = STR("Bearer ");
+    bool is_bearer = authorization.len > scheme.len &&
+                     str_eq_nocase(str_range(authorization.ptr, scheme.len), scheme);
+    return is_bearer ? str_trim(str_skip(authorization, scheme.len)) : STR("");
+}
+
+/* The client's token into `out`; empty where it has none. */
+static enum err read_token(struct str auth, struct str authorization, struct buf *out)
+{
+    struct str token = auth.len > 0 ? jtext_member(auth, STR("token")) : STR("");
+    switch (jtext_kind(token)) {
+    case JTEXT_STRING: {
+        enum err err = jtext_unescape(token, out);
+        if (err || out->len > 0) {
+            return err;
+        }
+        break;
+    }
+    case JTEXT_NONE:
+    case JTEXT_NULL:
+        break;
+    default:
+        return ERR_INVALID;
+    }
+    return buf_append(out, bearer(authorization));
+}
+
+/* --- `connected` --- */
+
+static enum err list_rooms(const struct app_member *member, bool own, size_t start,
+                           struct buf *out)
+{
+    enum err err = OK;
+    for (unsigned i = 0; i < member->count && !err; i++) {
+        struct str name = app_room_name(member->memberships[i].room);
+        if (member->memberships[i].visible && str_starts(name, STR("user:")) == own) {
+            err = out->len > start ? buf_append_char(out, ',') : OK;
+            err = err ? err : jtext_quote(name, out);
+        }
+    }
+    return err;
+}
+
+/* Those that it sees, its user room first. */
+static enum err list_all_rooms(const struct app_member *member, struct buf *out)
+{
+    size_t start = out->len;
+    enum err err = list_rooms(member, true, start, out);
+    return err ? err : list_rooms(member, false, start, out);
+}
+
+/*
+ * Everything up to here has reached the client, or is none of its business. What was handed on last
+ * may still have to come from another of its rooms.
+ */
+static enum err append_offset(struct app_member *member, struct buf *out)
+{
+    uint64_t passed = bus_subscriber_passed(member->app->subscriber, 0).id;
+    uint64_t before = passed > 0 ? passed - 1 : 0;
+    uint64_t offset = before > member->last_id ? before : member->last_id;
+    member->last_id = offset;
+    return buf_printf(out, ",\"%llu\"", (unsigned long long)offset);
+}
+
+void app_greet(struct app_member *member)
+{
+    struct buf text;
+    buf_init(&text, 0); /* MAX_ROOMS bounds it */
+    enum err err = buf_append(&text, STR("{\"message\":\"Connected to GuessLyfe real-time updates\","
+                                         "\"userId\":"));
+    err = err ? err : jtext_quote(app_member_sub(member), &text);
+    err = err ? err : buf_append(&text, STR(",\"rooms\":["));
+    err = err ? err : list_all_rooms(member, &text);
+    err = err ? err : buf_append(&text, STR("]}"));
+    if (member->session) {
+        err = err ? err : append_offset(member, &text);
+    }
+    if (err) {
+        eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
+    } else {
+        emit(member->socket, STR("connected"), buf_str(&text));
+    }
+    buf_fini(&text);
+}
+
+void app_promise_greeting(struct app_member *member)
+{
+    if (!member->session) {
+        app_greet(member);
+        return;
+    }
+    struct app_promise *promise = app_promise_new(true);
+    if (promise) {
+        app_session_keep(member->session, promise);
+    } else {
+        eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
+    }
+}
+
+/* `connected` is true from the moment it is sent: it waits for the last of the automatic rooms. */
+void app_automatic_end(const struct app_join *join, enum app_join_result result)
+{
+    struct app_member *member = join->member;
+    if (member->recovery) {
+        app_recovery_joined(member, join, result == APP_JOIN_DONE);
+    } else if (result == APP_JOIN_FAILED) {
+        eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
+    } else if (--member->automatic == 0) {
+        app_promise_greeting(member);
+    }
+}
+
+/* --- Members --- */
+
+static enum err join_automatically(struct app_member *member, const struct room_name *name,
+                                   bool visible)
+{
+    struct app *app = member->app;
+    struct app_join wanted = {.member = member, .automatic = true, .visible = visible};
+    enum err err = app_rooms_get(&app->rooms, name, &wanted.room);
+    if (err) {
+        return err;
+    }
+    err = app_join_begin(&app->joins, &wanted);
+    if (err) {
+        app_rooms_settle(&app->rooms, wanted.room);
+    }
+    return err;
+}
+
+static enum err enter_own_rooms(struct app_member *member, const struct app_identity *identity)
+{
+    struct room_name global;
+    enum err err = room_name_make(ROOM_GLOBAL, STR("all"), &global);
+    bool by_address = identity->address_room.len > 0;
+    member->automatic = by_address ? 3 : 2;
+    err = err ? err : join_automatically(member, app_identity_room(identity), true);
+    err = err ? err : join_automatically(member, &global, true);
+    if (!err && by_address) {
+        err = join_automatically(member, &identity->sub_room, false);
+    }
+    return err;
+}
+
+struct app_member *app_member_begin(struct app *app, struct sio_socket *socket,
+                                    const struct app_identity *identity)
+{
+    struct app_member *member = app_member_new(app, socket, identity);
+    if (!member) {
+        return NULL;
+    }
+    sio_socket_attach(socket, member);
+    app->stats.members++;
+    app->stats.connected++;
+    log_debug("client connected", LOG_STR("socket", sio_socket_id(socket)),
+              LOG_STR("user", app_member_sub(member)),
+              LOG_CSTR("peer", eio_session_peer(sio_socket_session(socket))));
+    return member;
+}
+
+void app_member_end(struct app_member *member, bool comes_back)
+{
+    struct app *app = member->app;
+    app_recovery_free(member->recovery);
+    member->recovery = NULL;
+    app_session_end(member->session, comes_back);
+    member->session = NULL;
+    app_joins_forget(&app->joins, member);
+    sio_socket_attach(member->socket, NULL);
+    app_member_free(member);
+    app->stats.members--;
+}
+
+static enum err give_session(struct app_member *member)
+{
+    member->session = app_session_new(&member->app->sessions, member, STR(""));
+    return member->session ? sio_socket_accept_with_pid(member->socket,
+                                                        app_session_pid(member->session))
+                           : ERR_NOMEM;
+}
+
+void app_welcome(struct app *app, struct sio_socket *socket, const struct app_identity *identity,
+                 bool recovers)
+{
+    struct app_member *member = app_member_begin(app, socket, identity);
+    bool with_session = recovers && app_sessions_enabled(&app->sessions);
+    enum err err = member ? OK : ERR_NOMEM;
+    err = err ? err : with_session ? give_session(member) : sio_socket_accept(socket);
+    if (err || enter_own_rooms(member, identity)) {
+        eio_session_close(sio_socket_session(socket), EIO_CLOSE_SERVER);
+    }
+}
+
+/* --- CONNECT --- */
+
+static void refuse_token(struct app *app, struct sio_socket *socket, const char *why)
+{
+    uint32_t suppressed;
+    app->stats.auth_failed++;
+    if (log_limit_allows(&app->refusal_log, REFUSALS_LOGGED_A_SECOND, &suppressed)) {
+        log_info("token refused", LOG_CSTR("why", why),
+                 LOG_CSTR("peer", eio_session_peer(sio_socket_session(socket))),
+                 LOG_U64("suppressed", suppressed));
+    }
+    turn_away(socket, STR("{\"message\":\"Authentication failed\"}"));
+}
+
+/* Whose handlers take one argument more than the event has. */
+static bool wants_recovery(struct str auth, const struct sio_handshake *handshake)
+{
+    struct str asked = auth.len > 0 ? jtext_member(auth, STR("recovery")) : STR("");
+    return jtext_kind(asked) == JTEXT_NONE ? handshake->has_origin : jtext_kind(asked) == JTEXT_TRUE;
+}
+
+static void take_client(struct app *app, struct sio_socket *socket,
+                        const struct app_identity *identity, struct str auth,
+                        const struct sio_handshake *handshake)
+{
+    struct app_recovery_request request;
+    bool recovers = wants_recovery(auth, handshake);
+    if (recovers && app_sessions_enabled(&app->sessions) && app_recovery_read(auth, &request)) {
+        app_recovery_begin(app, socket, identity, &request);
+    } else {
+        app_welcome(app, socket, identity, recovers);
+    }
+}
+
+/* AGAIN: there is no token. NOMEM: nothing is known against it, the client may try again. */
+static enum err verify(struct app *app, struct str auth, struct str authorization,
+                       struct app_identity *ret_identity, const char **ret_why)
+{
+    struct buf token;
+    buf_init(&token, APP_TOKEN_MAX);
+    *ret_why = "auth.token is no string, or too long";
+    enum err err = read_token(auth, authorization, &token);
+    if (!err && token.len == 0) {
+        err = ERR_AGAIN;
+    } else if (!err) {
+        err = app_auth_verify(&app->options->auth, buf_str(&token), clock_wall_ms() / 1000,
+                              ret_identity, ret_why);
+    }
+    buf_fini(&token);
+    return err;
+}
+
+void app_admit(struct app *app, struct sio_socket *socket, struct str auth,
+               const struct sio_handshake *handshake)
+{
+    struct app_identity identity;
+    const char *why;
+    switch (verify(app, auth, handshake->authorization, &identity, &why)) {
+    case OK:
+        take_client(app, socket, &identity, auth, handshake);
+        break;
+    case ERR_AGAIN:
+        app->stats.auth_missing++;
+        turn_away(socket, STR("{\"message\":\"Authentication required\"}"));
+        break;
+    case ERR_NOMEM:
+        eio_session_close(sio_socket_session(socket), EIO_CLOSE_SERVER);
+        break;
+    default:
+        refuse_token(app, socket, why);
+    }
+}
