@@ -78,13 +78,6 @@ class RedisServer:
         self.process.wait(10)
         self.process = None
 
-    def kill(self) -> None:
-        """SIGKILL, like a machine that dies."""
-        self.client.close()
-        self.process.kill()
-        self.process.wait(10)
-        self.process = None
-
     def pause(self) -> None:
         """It keeps its connections and answers nothing: the worst kind of outage."""
         self.process.send_signal(signal.SIGSTOP)

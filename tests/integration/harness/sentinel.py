@@ -11,6 +11,7 @@ from harness.wait import free_port, until
 MASTER = "mymaster"
 SENTINELS = REPLICAS = 2  # beside the first of each
 DOWN_AFTER_MS = 1000
+LATER_MS = 250  # each notices a little later, so that they do not all want to lead the failover
 FAILOVER_SECONDS = 60  # generous: sentinels that vote at the same moment begin again after twice their timeout
 
 
@@ -19,9 +20,10 @@ class Sentinel:
 
     host = "127.0.0.1"
 
-    def __init__(self, directory: Path, primary: RedisServer, more_config: list[str], password: str | None):
+    def __init__(self, directory: Path, primary: RedisServer, down_after: int, more_config: list[str],
+                 password: str | None):
         directory.mkdir(parents=True)
-        self.port, self.log = free_port(), directory / "sentinel.log"
+        self.port, self.log, self.down_after = free_port(), directory / "sentinel.log", down_after
         self.certificates, self.password = primary.certificates, password
         config = directory / "sentinel.conf"
         lines = [*self._config(directory, primary), *more_config]
@@ -43,7 +45,7 @@ class Sentinel:
         else:
             yield f"port {self.port}"
         yield f"sentinel monitor {MASTER} {primary.host} {primary.port} {SENTINELS}"
-        yield f"sentinel down-after-milliseconds {MASTER} {DOWN_AFTER_MS}"
+        yield f"sentinel down-after-milliseconds {MASTER} {self.down_after}"
         yield f"sentinel failover-timeout {MASTER} 4000"
         yield f"sentinel parallel-syncs {MASTER} {REPLICAS}"
         if self.password:
@@ -54,7 +56,7 @@ class Sentinel:
         assert self.process.poll() is None, self.log.read_text()
         try:
             return self.client.execute_command("SENTINEL " + words[0], *words[1:])
-        except redis.ConnectionError:
+        except redis.RedisError:
             return None
 
     def knows_all(self) -> bool:
@@ -97,10 +99,11 @@ class SentinelWorld:
             replica = ["--replicaof", f"{self.host} {self.servers[0].port}"] if number else []
             self.servers.append(RedisServer(directory / f"redis{number}", *self.options, *replica,
                                             certificates=self.certificates, **self.login))
-        until(lambda: self.servers[0].command("INFO")["connected_slaves"] == REPLICAS, "the replicas are connected")
+        until(lambda: self.in_step(self.servers[0]), "the replicas hold what the primary holds", FAILOVER_SECONDS)
         for number in range(1 + SENTINELS):
-            self.sentinels.append(Sentinel(directory / f"sentinel{number}", self.servers[0], self.sentinel_config,
-                                           self.sentinel_password))
+            down_after = DOWN_AFTER_MS + number * LATER_MS
+            self.sentinels.append(Sentinel(directory / f"sentinel{number}", self.servers[0], down_after,
+                                           self.sentinel_config, self.sentinel_password))
         for sentinel in self.sentinels:
             until(sentinel.knows_all, "a sentinel knows all others", 30)
 
@@ -114,13 +117,20 @@ class SentinelWorld:
 
     def primary(self) -> RedisServer:
         """As most sentinels say."""
-        ports = [int(self._address(sentinel)[1]) for sentinel in self.sentinels]
+        answers = [sentinel.ask("GET-MASTER-ADDR-BY-NAME", MASTER) for sentinel in self.sentinels]
+        ports = [int(answer[1]) for answer in answers if answer]
         most = max(ports, key=ports.count)
         return next(server for server in self.servers if server.port == most)
 
     @staticmethod
-    def _address(sentinel: Sentinel):
-        return sentinel.ask("GET-MASTER-ADDR-BY-NAME", MASTER)
+    def in_step(primary: RedisServer) -> bool:
+        """All replicas hold what the primary holds: one that is only connected may have nothing yet."""
+        try:
+            replicas = [value for name, value in primary.command("INFO", "replication").items()
+                        if name.startswith("slave") and isinstance(value, dict)]
+            return len(replicas) == REPLICAS and all(replica["state"] == "online" for replica in replicas)
+        except redis.RedisError:
+            return False
 
     def kill_primary(self) -> RedisServer:
         server = self.primary()
@@ -141,7 +151,9 @@ class SentinelWorld:
 
     def wait_for_failover(self, old: RedisServer) -> RedisServer:
         until(lambda: self.primary() is not old, "the sentinels name another primary", FAILOVER_SECONDS)
-        return self.primary()
+        new = self.primary()
+        until(lambda: new.command("ROLE")[0] == b"master", "the new primary is one", FAILOVER_SECONDS)
+        return new
 
     def stop(self) -> None:
         for process in [*self.sentinels, *self.servers]:
