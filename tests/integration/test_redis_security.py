@@ -185,7 +185,7 @@ ALLOWED = {
         ("PING",), ("SELECT", "0"), ("CLIENT", "SETNAME", "x"), ("ROLE",), ("TIME",),
         ("LRANGE", LOG, "0", "-1"), ("LINDEX", LOG, "-1"), script("LRANGE", LOG, "0", "-1"), script("TIME"),
         script("GET", "guesslyfe:{0}:epoch"), script("SET", "guesslyfe:{0}:epoch", "1"),
-        ("SET", "guesslyfe:{0}:clock", "1"), ("GET", "guesslyfe:{0}:clock"),
+        ("GET", "guesslyfe:{0}:clock"),
         ("SET", "guesslyfe:session:2", "1", "PX", "1000"),
         ("GET", "guesslyfe:session:2"), ("DEL", "guesslyfe:session:2"),
         ("DEL", "guesslyfe:session:2"), ("PUBLISH", "guesslyfe:to:1", "x"),
@@ -207,7 +207,7 @@ DESTRUCTIVE = [("FLUSHALL",), ("FLUSHDB",), ("SHUTDOWN",), ("CONFIG", "SET", "ma
                ("CLIENT", "KILL", "ID", "1"), ("SCRIPT", "FLUSH"), ("MONITOR",), ("UNLINK", LOG),
                ("EVAL", f"return redis.call('DEL', '{LOG}')", "1", LOG), ("EVAL", "return redis.call('FLUSHALL')", "0")]
 FORBIDDEN = {
-    "gateway": [("RPUSH", LOG, "x"), ("LTRIM", LOG, "0", "0"), ("SET", LOG, "x"), ("PEXPIRE", LOG, "1"), ("GET", LOG),
+    "gateway": [("SET", "guesslyfe:{0}:clock", "1"), ("RPUSH", LOG, "x"), ("LTRIM", LOG, "0", "0"), ("SET", LOG, "x"), ("PEXPIRE", LOG, "1"), ("GET", LOG),
                 script("RPUSH", LOG, "x"), script("SET", LOG, "x"), ("CONFIG", "GET", "*"), ("INFO",), ("SCAN", "0"),
                 ("SUBSCRIBE", "foreign"), ("PSUBSCRIBE", "*"), ("PSUBSCRIBE", "guesslyfe:*"),
                 ("SET", "guesslyfe:{0}:once:k", "1"), ("LRANGE", "foreign", "0", "-1")],
