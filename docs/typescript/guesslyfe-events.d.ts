@@ -225,28 +225,44 @@ export interface RoomResponse {
   message: string;
 }
 
+/** Beside the room: what of its past is wanted, the events after one, or so many of the newest. */
+export type SubscribeRequest = RoomRequest & ({ since?: string; last?: never } | { since?: never; last?: number });
+
+/** An event of a room's past, with the object that listeners get as their argument. */
+export type PastEvent = {
+  [Name in keyof EventData]: { id: string; event: Name; payload: GuesslyfeEvent<Name> };
+}[keyof EventData];
+
+export interface SubscribeResponse extends RoomResponse {
+  /** Oldest first; there where the past was asked for. */
+  events?: PastEvent[];
+  /** False: events after `since`, and before the first of these, are missing. */
+  complete?: boolean;
+}
+
 export interface Pong {
   pong: true;
   /** Milliseconds since 1970. */
   timestamp: number;
 }
 
+/** `id` is there for clients that can recover: it is the event's, and `since` takes it. */
 export interface ServerToClientEvents {
-  connected: (welcome: Connected) => void;
+  connected: (welcome: Connected, id?: string) => void;
   error: (error: AuthenticationError) => void;
-  "dividend:available": (event: GuesslyfeEvent<"dividend:available">) => void;
-  "market:created": (event: GuesslyfeEvent<"market:created">) => void;
-  "market:resolved": (event: GuesslyfeEvent<"market:resolved">) => void;
-  "market:trade": (event: GuesslyfeEvent<"market:trade">) => void;
-  "notification": (event: GuesslyfeEvent<"notification">) => void;
-  "shares:trade": (event: GuesslyfeEvent<"shares:trade">) => void;
-  "shares:unlocked": (event: GuesslyfeEvent<"shares:unlocked">) => void;
-  "system:announcement": (event: GuesslyfeEvent<"system:announcement">) => void;
-  "system:maintenance": (event: GuesslyfeEvent<"system:maintenance">) => void;
+  "dividend:available": (event: GuesslyfeEvent<"dividend:available">, id?: string) => void;
+  "market:created": (event: GuesslyfeEvent<"market:created">, id?: string) => void;
+  "market:resolved": (event: GuesslyfeEvent<"market:resolved">, id?: string) => void;
+  "market:trade": (event: GuesslyfeEvent<"market:trade">, id?: string) => void;
+  "notification": (event: GuesslyfeEvent<"notification">, id?: string) => void;
+  "shares:trade": (event: GuesslyfeEvent<"shares:trade">, id?: string) => void;
+  "shares:unlocked": (event: GuesslyfeEvent<"shares:unlocked">, id?: string) => void;
+  "system:announcement": (event: GuesslyfeEvent<"system:announcement">, id?: string) => void;
+  "system:maintenance": (event: GuesslyfeEvent<"system:maintenance">, id?: string) => void;
 }
 
 export interface ClientToServerEvents {
-  subscribe: (request: RoomRequest, ack?: (response: RoomResponse) => void) => void;
+  subscribe: (request: SubscribeRequest, ack?: (response: SubscribeResponse) => void) => void;
   unsubscribe: (request: RoomRequest, ack?: (response: RoomResponse) => void) => void;
   getRooms: (ack: (rooms: string[]) => void) => void;
   ping: (ack: (pong: Pong) => void) => void;

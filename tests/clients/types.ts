@@ -42,6 +42,19 @@ socket.on("market:deleted", () => {});
 
 socket.emit("subscribe", { room: "market", id: "1" });
 socket.emit("unsubscribe", { room: "creator", id: "1" }, (answer) => take<boolean>(answer.success));
+socket.emit("subscribe", { room: "market", id: "1", since: "1795541338865653" }, ({ events, complete }) => {
+  take<boolean | undefined>(complete);
+  for (const past of events ?? []) {
+    take<string>(past.id);
+    if (past.event === "market:trade") {
+      take<string>(past.payload.data.newYesPrice);
+    }
+  }
+});
+socket.emit("subscribe", { room: "market", id: "1", last: 10 });
+// @ts-expect-error one or the other
+socket.emit("subscribe", { room: "market", id: "1", since: "1", last: 10 });
+socket.on("market:resolved", (_event, id) => take<string | undefined>(id));
 socket.emit("getRooms", (rooms) => take<string[]>(rooms));
 socket.emit("ping", ({ pong, timestamp }) => {
   take<true>(pong);

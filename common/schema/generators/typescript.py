@@ -45,6 +45,21 @@ export interface RoomResponse {
   message: string;
 }
 
+/** Beside the room: what of its past is wanted, the events after one, or so many of the newest. */
+export type SubscribeRequest = RoomRequest & ({ since?: string; last?: never } | { since?: never; last?: number });
+
+/** An event of a room's past, with the object that listeners get as their argument. */
+export type PastEvent = {
+  [Name in keyof EventData]: { id: string; event: Name; payload: GuesslyfeEvent<Name> };
+}[keyof EventData];
+
+export interface SubscribeResponse extends RoomResponse {
+  /** Oldest first; there where the past was asked for. */
+  events?: PastEvent[];
+  /** False: events after `since`, and before the first of these, are missing. */
+  complete?: boolean;
+}
+
 export interface Pong {
   pong: true;
   /** Milliseconds since 1970. */
@@ -55,7 +70,7 @@ export interface Pong {
 
 CLIENT_EVENTS = """
 export interface ClientToServerEvents {
-  subscribe: (request: RoomRequest, ack?: (response: RoomResponse) => void) => void;
+  subscribe: (request: SubscribeRequest, ack?: (response: SubscribeResponse) => void) => void;
   unsubscribe: (request: RoomRequest, ack?: (response: RoomResponse) => void) => void;
   getRooms: (ack: (rooms: string[]) => void) => void;
   ping: (ack: (pong: Pong) => void) => void;
@@ -90,14 +105,15 @@ def interface(event):
 
 def generate(events):
     data = "".join(f'  "{event.name}": {event.pascal}Event;\n' for event in events)
-    listeners = "".join(f'  "{e.name}": (event: GuesslyfeEvent<"{e.name}">) => void;\n' for e in events)
+    listeners = "".join(f'  "{e.name}": (event: GuesslyfeEvent<"{e.name}">, id?: string) => void;\n' for e in events)
     return (
         HEAD
         + "".join(interface(event) for event in events)
         + f"\nexport interface EventData {{\n{data}}}\n"
         + ENVELOPE
+        + "/** `id` is there for clients that can recover: it is the event's, and `since` takes it. */\n"
         + "export interface ServerToClientEvents {\n"
-        + "  connected: (welcome: Connected) => void;\n"
+        + "  connected: (welcome: Connected, id?: string) => void;\n"
         + "  error: (error: AuthenticationError) => void;\n"
         + listeners
         + "}\n"
