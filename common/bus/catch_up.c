@@ -317,9 +317,10 @@ static bool take_page(struct read *read, struct bus_channel *channel,
                       const struct bus_log_page *page)
 {
     struct bus_subscriber *subscriber = read->subscriber;
-    bool reaches = page && (!read->first ||
-                            bus_log_reaches(page, read->position,
-                                            history_of(subscriber, bus_channel_room_name(channel))));
+    bool reaches =
+        page &&
+        (!read->first || bus_log_reaches(page, read->position,
+                                         history_of(subscriber, bus_channel_room_name(channel))));
     read->first = false;
     if (!reaches && !give_up(subscriber, channel, page)) {
         return false;
@@ -362,8 +363,7 @@ static void start_read(struct bus_subscriber *subscriber, struct bus_channel *ch
     struct read *read = calloc(1, sizeof *read + room.len);
     if (read) {
         *read = (struct read){.subscriber = subscriber,
-                              .position = {channel->last_id,
-                                           as_of(subscriber, channel)},
+                              .position = {channel->last_id, as_of(subscriber, channel)},
                               .first = true,
                               .epoch = redis_link_epoch(subscriber->link),
                               .asked = channel->asked,

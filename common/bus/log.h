@@ -34,7 +34,8 @@ struct bus_log_page {
 
 struct bus_log_query;
 
-/* Once for each asking. NULL for the page: Redis refused, or answered something else than it should. */
+/* Once for each asking. NULL for the page: Redis refused, or answered something else than it
+ * should. */
 typedef void (*bus_log_fn)(struct bus_log_query *query, const struct bus_log_page *page);
 
 /* Embedded in whoever asks, and there until it is answered or cancelled. */

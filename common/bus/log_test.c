@@ -376,9 +376,19 @@ static const struct reach_case reach_cases[] = {
     {"empty, and never known", {0, 0}, {3, 10}, 1700000000000000, 0, NULL, false},
     {"the clock went back", {90 * S, 0}, {3, 10}, 80 * S, 0, NULL, true},
     {"begun anew soon after", {50, 0}, {3, 10}, 99 * S, 9 * S, "9000000 0 e r\n", true},
-    {"begun anew after it may have expired", {50, 0}, {3, 10}, 99 * S, 11 * S, "11000000 0 e r\n",
+    {"begun anew after it may have expired",
+     {50, 0},
+     {3, 10},
+     99 * S,
+     11 * S,
+     "11000000 0 e r\n",
      false},
-    {"begun anew, known until lately", {50, 5 * S}, {3, 10}, 99 * S, 11 * S, "11000000 0 e r\n",
+    {"begun anew, known until lately",
+     {50, 5 * S},
+     {3, 10},
+     99 * S,
+     11 * S,
+     "11000000 0 e r\n",
      true},
     {"somebody else's entry proves nothing", {50, 0}, {3, 10}, 99, 70, "what is this", false},
     {"nothing kept, nothing promised", {50, 0}, {0, 10}, 99 * S, 0, NULL, true},
@@ -393,10 +403,8 @@ static void check_reach(const struct reach_case *row)
     redisReply reply = {.type = REDIS_REPLY_ARRAY, .elements = 4, .element = elements};
     snprintf(text, sizeof text, "%s", row->first ? row->first : "");
     entry.len = strlen(text);
-    const struct bus_log_page page = {.now_us = row->now_us,
-                                      .newest = row->newest,
-                                      .count = row->first != NULL,
-                                      .reply = &reply};
+    const struct bus_log_page page = {
+        .now_us = row->now_us, .newest = row->newest, .count = row->first != NULL, .reply = &reply};
     if (bus_log_reaches(&page, row->position, row->history) != row->reaches) {
         fail_msg("%s", row->rule);
     }

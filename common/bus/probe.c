@@ -13,7 +13,7 @@
 
 enum {
     EPOCH_TIME_LEN = 16, /* digits: microseconds since 1970 */
-    MISSED_MAX = 2,    /* in a row: then both connections are made anew */
+    MISSED_MAX = 2,      /* in a row: then both connections are made anew */
     READY_INTERVALS = 3,
 };
 
@@ -26,8 +26,8 @@ static void on_epoch(void *context, const struct redisReply *reply)
     if (reply->type != REDIS_REPLY_STRING || reply->len != BUS_EPOCH_LEN) {
         return;
     }
-    bool changed = subscriber->epoch_known &&
-                   memcmp(subscriber->epoch, reply->str, BUS_EPOCH_LEN) != 0;
+    bool changed =
+        subscriber->epoch_known && memcmp(subscriber->epoch, reply->str, BUS_EPOCH_LEN) != 0;
     memcpy(subscriber->epoch, reply->str, BUS_EPOCH_LEN);
     subscriber->epoch_known = true;
     if (changed) {
@@ -144,8 +144,8 @@ static void take_probe(struct bus_subscriber *subscriber, struct str text)
         return;
     }
     struct bus_place *seen = &subscriber->seen[probe.partition];
-    *seen = (struct bus_place){larger(seen->id, probe.place.id),
-                               larger(seen->time, probe.place.time)};
+    *seen =
+        (struct bus_place){larger(seen->id, probe.place.id), larger(seen->time, probe.place.time)};
     subscriber->probe_seen_ms = loop_now(subscriber->loop);
     subscriber->probe_seen = larger(subscriber->probe_seen, probe.number);
     if (subscriber->barrier > 0 && probe.number >= subscriber->barrier) {

@@ -26,7 +26,7 @@ struct stage {
     struct bus_subscriber *subscriber;
     struct bus_channel channel;
     unsigned ups, lives, messages, losts, refusals, controls, garbage;
-    char why[128];     /* of the last on_down */
+    char why[128]; /* of the last on_down */
     char refusal[128];
     char control[128]; /* event and payload */
 };

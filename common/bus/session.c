@@ -40,11 +40,10 @@ enum err bus_session_write(const struct bus_session *session, struct buf *out)
     if (!has_words(session)) {
         return ERR_INVALID;
     }
-    return buf_printf(out,
-                      STR_FMT " " STR_FMT " " STR_FMT " " STR_FMT " " STR_FMT " %llu %llu\n",
+    return buf_printf(out, STR_FMT " " STR_FMT " " STR_FMT " " STR_FMT " " STR_FMT " %llu %llu\n",
                       STR_ARG(session->gateway), STR_ARG(epoch), STR_ARG(session->sid),
-                      STR_ARG(session->sub), STR_ARG(address),
-                      (unsigned long long)session->last_id, (unsigned long long)session->as_of);
+                      STR_ARG(session->sub), STR_ARG(address), (unsigned long long)session->last_id,
+                      (unsigned long long)session->as_of);
 }
 
 enum err bus_session_write_room(const struct bus_session_room *room, struct buf *out)

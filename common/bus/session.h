@@ -18,14 +18,14 @@
 enum { BUS_PID_LEN = 24, BUS_SESSION_ROOMS_MAX = 10002 };
 
 struct bus_session {
-    struct str gateway; /* that the client is, or was, connected to */
-    struct str epoch;   /* of the Redis that its events' ids are from */
-    struct str sid;     /* its Socket.IO id */
+    struct str gateway;      /* that the client is, or was, connected to */
+    struct str epoch;        /* of the Redis that its events' ids are from */
+    struct str sid;          /* its Socket.IO id */
     struct str sub, address; /* its user; address may be empty */
-    uint64_t last_id;   /* of the last event that was sent to it; 0: none */
-    uint64_t as_of;     /* microseconds since 1970 by Redis' clock: nothing was due to it until then
-                           beyond last_id */
-    struct str rooms;   /* private: see bus_session_next */
+    uint64_t last_id;        /* of the last event that was sent to it; 0: none */
+    uint64_t as_of;   /* microseconds since 1970 by Redis' clock: nothing was due to it until then
+                         beyond last_id */
+    struct str rooms; /* private: see bus_session_next */
 };
 
 struct bus_session_room {

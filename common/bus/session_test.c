@@ -93,20 +93,20 @@ static void test_malformed_texts_are_refused(void **state)
     static const char *const texts[] = {
         "",
         "\n",
-        "g e s u a 1 2",                      /* no end of the line */
-        "g e s u a 1\n",                      /* a word is missing */
-        "g e s u a 1 2 3\n",                  /* or one too many */
-        "g e s u a 1 2 \n",                   /* a space at the end */
-        " g e s u a 1 2\n",                   /* or at the beginning */
-        "g  e s u a 1 2\n",                   /* or two */
-        " e s u a 1 2\n",                     /* no gateway */
-        "g e  u a 1 2\n",                     /* no sid */
-        "g e s  a 1 2\n",                     /* no user */
-        "g e s u a -1 2\n",                   /* numbers that are none */
+        "g e s u a 1 2",     /* no end of the line */
+        "g e s u a 1\n",     /* a word is missing */
+        "g e s u a 1 2 3\n", /* or one too many */
+        "g e s u a 1 2 \n",  /* a space at the end */
+        " g e s u a 1 2\n",  /* or at the beginning */
+        "g  e s u a 1 2\n",  /* or two */
+        " e s u a 1 2\n",    /* no gateway */
+        "g e  u a 1 2\n",    /* no sid */
+        "g e s  a 1 2\n",    /* no user */
+        "g e s u a -1 2\n",  /* numbers that are none */
         "g e s u a 1 x\n",
         "g e s u a  2\n",
         "g e s u a 18446744073709551616 2\n",
-        "g e s u a 1 2\nmarket:1\n",          /* rooms that are none */
+        "g e s u a 1 2\nmarket:1\n", /* rooms that are none */
         "g e s u a 1 2\n1 v market:1",
         "g e s u a 1 2\n1 v market:1\n\n",
         "g e s u a 1 2\n\n1 v market:1\n",

@@ -23,8 +23,8 @@ static bool is_up(const struct bus_subscriber *subscriber)
 
 static bool may_send(const struct bus_subscriber *subscriber)
 {
-    return is_up(subscriber) &&
-           subscriber->requested - subscriber->confirmed < BATCHES_IN_FLIGHT * subscriber->options->batch;
+    return is_up(subscriber) && subscriber->requested - subscriber->confirmed <
+                                    BATCHES_IN_FLIGHT * subscriber->options->batch;
 }
 
 static void batch_begin(struct bus_subscriber *subscriber)
@@ -416,9 +416,8 @@ static enum err open(struct bus_subscriber *subscriber)
     }
     const struct redis_link_options *redis = subscriber->options->redis;
     subscriber->link = redis_link_new(subscriber->loop, redis, &link_ops, subscriber);
-    subscriber->store = subscriber->link
-                            ? bus_store_new(subscriber->loop, redis, &store_ops, subscriber)
-                            : NULL;
+    subscriber->store =
+        subscriber->link ? bus_store_new(subscriber->loop, redis, &store_ops, subscriber) : NULL;
     return subscriber->store ? OK : ERR_NOMEM;
 }
 

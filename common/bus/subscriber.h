@@ -3,10 +3,10 @@
  *
  * The owner of a room embeds a bus_channel. Wanting it sends SUBSCRIBE (batched with the others of
  * this turn); on_live comes when Redis has confirmed and the room's place in the order of events is
- * known: of the events published after it, each arrives by on_message once, in the order of ids over
- * all rooms of a partition, for as long as the channel is wanted. While Redis is away nobody is
- * told; when it is back everything wanted is subscribed again, in batches, what was missed is read
- * from the logs and handed on before anything new, and on_live comes again. See
+ * known: of the events published after it, each arrives by on_message once, in the order of ids
+ * over all rooms of a partition, for as long as the channel is wanted. While Redis is away nobody
+ * is told; when it is back everything wanted is subscribed again, in batches, what was missed is
+ * read from the logs and handed on before anything new, and on_live comes again. See
  * docs/decisions/0008-catching-up.md.
  */
 #ifndef BUS_SUBSCRIBER_H
@@ -88,9 +88,9 @@ struct bus_subscriber_ops {
 struct bus_subscriber_options {
     struct bus_keys keys;
     const struct redis_link_options *redis;
-    unsigned batch; /* channels in one SUBSCRIBE or UNSUBSCRIBE command; 512 is good */
-    const char *gateway_id;      /* names the channel that messages to this gateway come on */
-    uint64_t probe_interval_ms;  /* 0: probes only when a connection stands, and to catch up */
+    unsigned batch;             /* channels in one SUBSCRIBE or UNSUBSCRIBE command; 512 is good */
+    const char *gateway_id;     /* names the channel that messages to this gateway come on */
+    uint64_t probe_interval_ms; /* 0: probes only when a connection stands, and to catch up */
     struct bus_history history[ROOM_KINDS]; /* what publishers keep */
 };
 
@@ -158,19 +158,18 @@ struct bus_place {
     uint64_t id;   /* of an event; 0: nothing is known yet */
     uint64_t time; /* by Redis' clock, in microseconds since 1970: later than the id, mostly */
 };
-struct bus_place bus_subscriber_passed(const struct bus_subscriber *subscriber,
-                                       unsigned partition);
+struct bus_place bus_subscriber_passed(const struct bus_subscriber *subscriber, unsigned partition);
 /* Changes when Redis has lost what it kept; empty while unknown. */
 struct str bus_subscriber_epoch(const struct bus_subscriber *subscriber);
 /* About when that was, in microseconds since 1970: of older events nothing can be told. */
 uint64_t bus_subscriber_epoch_began(const struct bus_subscriber *subscriber);
 
 struct bus_subscriber_stats {
-    uint64_t caught_up;  /* rooms whose logs were read after a loss of the connection, or a break */
-    uint64_t recovered;  /* events that came from there */
-    uint64_t breaks;     /* of the chain of ids, on a connection that stood */
-    uint64_t gaps;       /* rooms whose log did not reach back */
-    uint64_t lost;       /* times that Redis had lost everything, or too much was waiting */
+    uint64_t caught_up; /* rooms whose logs were read after a loss of the connection, or a break */
+    uint64_t recovered; /* events that came from there */
+    uint64_t breaks;    /* of the chain of ids, on a connection that stood */
+    uint64_t gaps;      /* rooms whose log did not reach back */
+    uint64_t lost;      /* times that Redis had lost everything, or too much was waiting */
     uint64_t probes, probes_missed;
     uint64_t ups, downs; /* of the connection that subscribes */
     size_t behind;       /* rooms that are being caught up with, now */

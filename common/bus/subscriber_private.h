@@ -9,7 +9,8 @@
 #include "bus/log.h"
 #include "bus/subscriber.h"
 
-/* Messages that wait until all rooms are caught up with, to be handed on in the order of their ids. */
+/* Messages that wait until all rooms are caught up with, to be handed on in the order of their ids.
+ */
 struct bus_hold {
     struct bus_held **items;
     size_t count, cap;

@@ -55,8 +55,8 @@ struct redis_link {
     bool pushes;                 /* SUBSCRIBE was sent */
     bool awaiting;               /* an answer is due since waiting_ms */
     uint64_t waiting_ms;
-    uint64_t located_ms; /* when the present address was told */
-    bool slow;           /* the last that answered did so too late to be believed */
+    uint64_t located_ms;  /* when the present address was told */
+    bool slow;            /* the last that answered did so too late to be believed */
     uint64_t deadline_ms; /* of the attempt */
     uint64_t heard_ms;    /* when the last byte came */
     uint64_t backoff_ms;  /* the next, before jitter */

@@ -24,10 +24,10 @@ static void print_metric(const char *type, const char *name, const char *label, 
 
 int main(void)
 {
-#define GAUGE                            "gauge"
-#define COUNTER                          "counter"
-#define GROUP(title)                     print_group(title);
-#define FAMILY(type, name, label, help)  print_metric(type, name, label, help);
+#define GAUGE                           "gauge"
+#define COUNTER                         "counter"
+#define GROUP(title)                    print_group(title);
+#define FAMILY(type, name, label, help) print_metric(type, name, label, help);
 #define SAMPLE(value, number)
 #define SAMPLES(name_of, numbers)
 #define METRIC(type, name, help, number) print_metric(type, name, NULL, help);

@@ -62,8 +62,7 @@ static enum err read_token(struct str auth, struct str authorization, struct buf
 
 /* --- `connected` --- */
 
-static enum err list_rooms(const struct app_member *member, bool own, size_t start,
-                           struct buf *out)
+static enum err list_rooms(const struct app_member *member, bool own, size_t start, struct buf *out)
 {
     enum err err = OK;
     for (unsigned i = 0; i < member->count && !err; i++) {
@@ -101,8 +100,9 @@ void app_greet(struct app_member *member)
 {
     struct buf text;
     buf_init(&text, 0); /* MAX_ROOMS bounds it */
-    enum err err = buf_append(&text, STR("{\"message\":\"Connected to GuessLyfe real-time updates\","
-                                         "\"userId\":"));
+    enum err err =
+        buf_append(&text, STR("{\"message\":\"Connected to GuessLyfe real-time updates\","
+                              "\"userId\":"));
     err = err ? err : jtext_quote(app_member_sub(member), &text);
     err = err ? err : buf_append(&text, STR(",\"rooms\":["));
     err = err ? err : list_all_rooms(member, &text);
@@ -150,17 +150,8 @@ void app_automatic_end(const struct app_join *join, enum app_join_result result)
 static enum err join_automatically(struct app_member *member, const struct room_name *name,
                                    bool visible)
 {
-    struct app *app = member->app;
-    struct app_join wanted = {.member = member, .automatic = true, .visible = visible};
-    enum err err = app_rooms_get(&app->rooms, name, &wanted.room);
-    if (err) {
-        return err;
-    }
-    err = app_join_begin(&app->joins, &wanted);
-    if (err) {
-        app_rooms_settle(&app->rooms, wanted.room);
-    }
-    return err;
+    const struct app_join wanted = {.member = member, .automatic = true, .visible = visible};
+    return app_join_begin(&member->app->joins, name, &wanted);
 }
 
 static enum err enter_own_rooms(struct app_member *member, const struct app_identity *identity)
@@ -209,9 +200,9 @@ void app_member_end(struct app_member *member, bool comes_back)
 static enum err give_session(struct app_member *member)
 {
     member->session = app_session_new(&member->app->sessions, member, STR(""));
-    return member->session ? sio_socket_accept_with_pid(member->socket,
-                                                        app_session_pid(member->session))
-                           : ERR_NOMEM;
+    return member->session
+               ? sio_socket_accept_with_pid(member->socket, app_session_pid(member->session))
+               : ERR_NOMEM;
 }
 
 void app_welcome(struct app *app, struct sio_socket *socket, const struct app_identity *identity,
@@ -244,7 +235,8 @@ static void refuse_token(struct app *app, struct sio_socket *socket, const char 
 static bool wants_recovery(struct str auth, const struct sio_handshake *handshake)
 {
     struct str asked = auth.len > 0 ? jtext_member(auth, STR("recovery")) : STR("");
-    return jtext_kind(asked) == JTEXT_NONE ? handshake->has_origin : jtext_kind(asked) == JTEXT_TRUE;
+    return jtext_kind(asked) == JTEXT_NONE ? handshake->has_origin
+                                           : jtext_kind(asked) == JTEXT_TRUE;
 }
 
 static void take_client(struct app *app, struct sio_socket *socket,

@@ -116,8 +116,9 @@ void app_send_control(struct app *app, struct str gateway, struct str event, str
 {
     struct buf channel = {0}, message = {0};
     enum err err = bus_gateway_channel(&app->options->bus.keys, gateway, &channel);
-    err = err ? err : buf_printf(&message, "0 0 " STR_FMT " -\n" STR_FMT, STR_ARG(event),
-                                 STR_ARG(payload));
+    err =
+        err ? err
+            : buf_printf(&message, "0 0 " STR_FMT " -\n" STR_FMT, STR_ARG(event), STR_ARG(payload));
     if (!err) {
         const struct str args[] = {STR("PUBLISH"), buf_str(&channel), buf_str(&message)};
         bus_store_ask(bus_subscriber_store(app->subscriber), args, ARRAY_LEN(args), NULL, NULL);

@@ -10,8 +10,7 @@ enum { DROPS_LOGGED_A_SECOND = 5 };
 void app_delivery_init(struct app_delivery *delivery, const struct app_rooms *rooms,
                        struct app_recent *recent, unsigned partitions)
 {
-    *delivery =
-        (struct app_delivery){.rooms = rooms, .recent = recent, .partitions = partitions};
+    *delivery = (struct app_delivery){.rooms = rooms, .recent = recent, .partitions = partitions};
 }
 
 void app_delivery_fini(struct app_delivery *delivery)

@@ -115,9 +115,9 @@ static void each_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(with_its_id_and_without),        TEST(outside_the_logs_there_is_no_id),
-        TEST(each_form_is_encoded_once),      TEST(what_is_no_event_has_a_reason),
-        TEST(the_last_reference_frees),       TEST(each_allocation_may_fail),
+        TEST(with_its_id_and_without),   TEST(outside_the_logs_there_is_no_id),
+        TEST(each_form_is_encoded_once), TEST(what_is_no_event_has_a_reason),
+        TEST(the_last_reference_frees),  TEST(each_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,8 +99,8 @@ static void refuse(struct reply reply, struct str room, const char *why)
 /* What a client wrote as {room, id, since?, last?}: still to be judged. */
 struct asked {
     struct str kind, id;
-    struct buf text;         /* "kind:id" as it was asked for */
-    struct str since, last;  /* JSON text; empty where there is none */
+    struct buf text;        /* "kind:id" as it was asked for */
+    struct str since, last; /* JSON text; empty where there is none */
 };
 
 /* Empty where no two strings were given. */
@@ -192,20 +192,14 @@ static const char *forbid(struct app_member *member, const struct room_name *nam
 static const char *join_one(struct app_member *member, const struct room_name *name,
                             struct reply reply, bool visible, const struct app_join *past)
 {
-    struct app *app = member->app;
-    struct app_join wanted = {.member = member,
-                              .ack_id = reply.ack_id,
-                              .wants_ack = reply.wanted,
-                              .visible = visible,
-                              .wants_past = past->wants_past,
-                              .past = {.position = past->past.position, .most = past->past.most}};
-    enum err err = app_rooms_get(&app->rooms, name, &wanted.room);
-    if (!err) {
-        err = app_join_begin(&app->joins, &wanted);
-        if (err) {
-            app_rooms_settle(&app->rooms, wanted.room);
-        }
-    }
+    const struct app_join wanted = {
+        .member = member,
+        .ack_id = reply.ack_id,
+        .wants_ack = reply.wanted,
+        .visible = visible,
+        .wants_past = past->wants_past,
+        .past = {.position = past->past.position, .most = past->past.most}};
+    enum err err = app_join_begin(&member->app->joins, name, &wanted);
     return err ? "Out of memory; try again later" : NULL;
 }
 

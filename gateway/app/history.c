@@ -7,12 +7,12 @@ struct app_history_read {
     struct app_history *history;
     struct app_room *room;
     struct bus_log_query query;
-    struct list asking;  /* those whom this read answers */
-    struct list behind;  /* those who came after it was sent */
-    uint64_t since;      /* of the page that is asked for */
-    uint64_t from;       /* what has been read reaches down to here without a hole */
-    bool first;          /* no page has come yet */
-    bool all;            /* the whole log is asked for */
+    struct list asking; /* those whom this read answers */
+    struct list behind; /* those who came after it was sent */
+    uint64_t since;     /* of the page that is asked for */
+    uint64_t from;      /* what has been read reaches down to here without a hole */
+    bool first;         /* no page has come yet */
+    bool all;           /* the whole log is asked for */
     struct app_event **events;
     size_t count, capacity;
 };
@@ -99,20 +99,18 @@ static bool reaches(const struct app_history_read *read, const struct bus_log_pa
     bool chained = any && (first.id <= position.since ||
                            (first.previous > 0 && first.previous <= position.since));
     /* Of what was before Redis lost everything, time proves nothing. */
-    bool remembered =
-        position.since >= bus_subscriber_epoch_began(read->history->subscriber);
-    return chained || (remembered && bus_log_reaches(page, position,
-                                                     kept(read->history, read->room)));
+    bool remembered = position.since >= bus_subscriber_epoch_began(read->history->subscriber);
+    return chained ||
+           (remembered && bus_log_reaches(page, position, kept(read->history, read->room)));
 }
 
-/* Each of those who ask knows another position. What is proved for one of them is so for the room. */
+/* Each of those who ask knows another position. What is proved for one of them is so for the room.
+ */
 static void judge(struct app_history_read *read, const struct bus_log_page *page)
 {
     struct bus_envelope first = {0};
     bool any = page->count > 0 && !bus_log_envelope(page, 0, &first);
-    read->from = !any             ? read->room->recent_from
-                 : first.previous ? first.previous
-                                  : first.id - 1;
+    read->from = !any ? read->room->recent_from : first.previous ? first.previous : first.id - 1;
     LIST_FOR_EACH (node, next, &read->asking) {
         struct app_history_wait *wait = list_entry(node, struct app_history_wait, node);
         wait->complete = reaches(read, page, wait->position);

@@ -206,11 +206,23 @@ static void what_is_no_wish_is_refused(void **state)
 {
     (void)state;
     static const char *const wrong[] = {
-        ",\"since\":\"\"",      ",\"since\":\"x\"",  ",\"since\":5",   ",\"since\":null",
-        ",\"since\":\"-1\"",    ",\"since\":{}",     ",\"last\":0",    ",\"last\":-1",
-        ",\"last\":\"5\"",      ",\"last\":1.5",     ",\"last\":null", ",\"last\":[]",
-        ",\"since\":\"1 \"",    ",\"last\":1e2",     ",\"last\":99999999999999999999",
-        ",\"since\":\"99999999999999999999\"",       ",\"since\":\"1\",\"last\":1",
+        ",\"since\":\"\"",
+        ",\"since\":\"x\"",
+        ",\"since\":5",
+        ",\"since\":null",
+        ",\"since\":\"-1\"",
+        ",\"since\":{}",
+        ",\"last\":0",
+        ",\"last\":-1",
+        ",\"last\":\"5\"",
+        ",\"last\":1.5",
+        ",\"last\":null",
+        ",\"last\":[]",
+        ",\"since\":\"1 \"",
+        ",\"last\":1e2",
+        ",\"last\":99999999999999999999",
+        ",\"since\":\"99999999999999999999\"",
+        ",\"since\":\"1\",\"last\":1",
     };
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         ask_for(&alice, "market", wrong[i]);
@@ -313,8 +325,7 @@ static void what_is_no_event_is_not_told(void **state)
 
 static bool has(const struct eio_session *person, const char *text)
 {
-    return person->sent.len > 0 &&
-           memmem(person->sent.data, person->sent.len, text, strlen(text));
+    return person->sent.len > 0 && memmem(person->sent.data, person->sent.len, text, strlen(text));
 }
 
 /* All of it, or said to be less, or refused, or disconnected. */

@@ -92,13 +92,19 @@ static void watch_time(struct app_joins *joins, struct app_join *join)
     }
 }
 
-enum err app_join_begin(struct app_joins *joins, const struct app_join *wanted)
+enum err app_join_begin(struct app_joins *joins, const struct room_name *name,
+                        const struct app_join *wanted)
 {
     struct app_join *join = malloc(sizeof *join);
     if (!join) {
         return ERR_NOMEM;
     }
     *join = *wanted;
+    enum err err = app_rooms_get(&join->member->app->rooms, name, &join->room);
+    if (err) {
+        free(join);
+        return err;
+    }
     join->started_ms = loop_now(joins->loop);
     join->counts = join->visible && !app_member_sees(join->member, join->room) &&
                    !app_joins_pending(join->member, join->room).room;

@@ -29,10 +29,10 @@ struct app_join {
     uint64_t started_ms;
     uint64_t ack_id;
     bool wants_ack;
-    bool automatic; /* part of connecting: waits however long, `connected` follows the last */
-    bool visible;   /* to be shown by getRooms */
-    bool counts;    /* one room more than the member has, or waits for already */
-    bool wants_past; /* it ends when the room's events past a position are in memory, too */
+    bool automatic;   /* part of connecting: waits however long, `connected` follows the last */
+    bool visible;     /* to be shown by getRooms */
+    bool counts;      /* one room more than the member has, or waits for already */
+    bool wants_past;  /* it ends when the room's events past a position are in memory, too */
     uint64_t entered; /* where the membership began, for one that was interrupted; 0: now */
     struct app_history_wait past; /* position and most; the rest is private but for `complete` */
 };
@@ -53,10 +53,12 @@ void app_joins_init(struct app_joins *joins, struct loop *loop, struct app_histo
 void app_joins_fini(struct app_joins *joins);
 
 /*
- * Begins with what `wanted` says (its room, member, ack, automatic, visible). on_end follows: at
- * once when the room is live. NOMEM: nothing was begun; the room is the caller's to settle.
+ * Joins the room of that name as `wanted` says (its member, ack, automatic, visible, past). on_end
+ * follows: at once when the room is live and nothing of its past is wanted, or has to be read.
+ * NOMEM: nothing was begun.
  */
-MUST_CHECK enum err app_join_begin(struct app_joins *joins, const struct app_join *wanted);
+MUST_CHECK enum err app_join_begin(struct app_joins *joins, const struct room_name *name,
+                                   const struct app_join *wanted);
 /* The room is live: all who wait are in. */
 void app_joins_room_live(struct app_joins *joins, struct app_room *room);
 /* The member's joins of that room end as CANCELLED. */

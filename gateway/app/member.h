@@ -32,10 +32,10 @@ enum { APP_MEMBERSHIPS_EMBEDDED = 3 }; /* user by address, user by sub, global *
 struct app_member {
     struct app *app;
     struct sio_socket *socket;
-    uint64_t last_id;  /* of the event that was delivered last; 0 before the first */
+    uint64_t last_id;              /* of the event that was delivered last; 0 before the first */
     struct app_session *session;   /* NULL: it can't recover, and gets events without their ids */
     struct app_recovery *recovery; /* while it is being recovered */
-    struct list joins; /* struct app_join by of_member */
+    struct list joins;             /* struct app_join by of_member */
     struct app_membership *memberships; /* in the order of entering; `embedded` or on the heap */
     struct app_membership embedded[APP_MEMBERSHIPS_EMBEDDED];
     uint16_t count, capacity; /* of memberships */
@@ -69,8 +69,8 @@ bool app_member_sees(struct app_member *member, const struct app_room *room);
  * Idempotent; a visible entry makes a hidden one visible. `since` is where a new membership begins.
  * NOMEM.
  */
-MUST_CHECK enum err app_member_enter(struct app_member *member, struct app_room *room,
-                                     bool visible, uint64_t since);
+MUST_CHECK enum err app_member_enter(struct app_member *member, struct app_room *room, bool visible,
+                                     uint64_t since);
 /* Stays in, without seeing it. Idempotent; nothing where it is not in. */
 void app_member_hide(struct app_member *member, struct app_room *room);
 /* Idempotent. The room may be idle afterwards. */

@@ -37,8 +37,7 @@ static int tear_down(void **state)
 
 static struct app_event *event_of(unsigned id)
 {
-    struct bus_envelope envelope = {
-        .id = id, .event = STR("market:trade"), .payload = STR("{}")};
+    struct bus_envelope envelope = {.id = id, .event = STR("market:trade"), .payload = STR("{}")};
     struct app_event *event;
     const char *why;
     assert_int_equal(app_event_new(&envelope, &event, &why), OK);

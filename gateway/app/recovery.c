@@ -14,7 +14,8 @@ struct app_recovery {
     struct app_identity identity;
     struct app_recovery_request request;
     char sid[SIO_SID_LEN];
-    uint64_t as_of; /* by Redis' clock: until then nothing was due to the client beyond its offset */
+    uint64_t
+        as_of; /* by Redis' clock: until then nothing was due to the client beyond its offset */
     unsigned joins; /* that have not ended, and one while they are begun */
     bool incomplete;
     struct bus_request *load;
@@ -258,25 +259,17 @@ static enum err join(struct app_recovery *recovery, const struct room_name *name
                      const struct bus_session_room *room)
 {
     struct app_member *member = recovery->member;
-    struct app *app = member->app;
-    struct app_join wanted = {.member = member,
-                              .automatic = true,
-                              .visible = room->visible,
-                              .wants_past = true,
-                              .entered = room->since,
-                              .past = {.position = position_in(recovery, room->since)}};
-    enum err err = app_rooms_get(&app->rooms, name, &wanted.room);
-    if (err) {
-        return err;
-    }
-    err = app_join_begin(&app->joins, &wanted);
-    if (err) {
-        app_rooms_settle(&app->rooms, wanted.room);
-    }
-    return err;
+    const struct app_join wanted = {.member = member,
+                                    .automatic = true,
+                                    .visible = room->visible,
+                                    .wants_past = true,
+                                    .entered = room->since,
+                                    .past = {.position = position_in(recovery, room->since)}};
+    return app_join_begin(&member->app->joins, name, &wanted);
 }
 
-/* Some rooms are entered at once: one more than there are keeps the end back until all have begun. */
+/* Some rooms are entered at once: one more than there are keeps the end back until all have begun.
+ */
 static void join_all(struct app_recovery *recovery, struct bus_session session)
 {
     struct bus_session_room room;
@@ -354,9 +347,9 @@ void app_recovery_begin(struct app *app, struct sio_socket *socket,
     loop_task_init(&recovery->end, on_end);
     list_init(&recovery->waiting);
     member->recovery = recovery;
-    recovery->load = bus_session_load(bus_subscriber_store(app->subscriber),
-                                      &app->options->bus.keys,
-                                      str_range(request->pid, BUS_PID_LEN), on_loaded, recovery);
+    recovery->load =
+        bus_session_load(bus_subscriber_store(app->subscriber), &app->options->bus.keys,
+                         str_range(request->pid, BUS_PID_LEN), on_loaded, recovery);
     if (!recovery->load) {
         eio_session_close(sio_socket_session(socket), EIO_CLOSE_SERVER);
     }

@@ -15,8 +15,8 @@
 #include "failing_alloc.h"
 #include "util/clock.h"
 
-#define OWN   "[\"user:alice\",\"global:all\"]"
-#define ROOMS "[\"user:alice\",\"global:all\",\"market:1\",\"market:2\"]"
+#define OWN      "[\"user:alice\",\"global:all\"]"
+#define ROOMS    "[\"user:alice\",\"global:all\",\"market:1\",\"market:2\"]"
 #define TRADE(n) "42[\"market:trade\",{\"n\":" n "}"
 
 static struct app_world world;
@@ -362,8 +362,7 @@ static void any_gateway_takes_a_client_over(void **state)
 
 static bool has(const struct eio_session *person, const char *text)
 {
-    return person->sent.len > 0 &&
-           memmem(person->sent.data, person->sent.len, text, strlen(text));
+    return person->sent.len > 0 && memmem(person->sent.data, person->sent.len, text, strlen(text));
 }
 
 static void events_meanwhile_wait_with_what_was_missed(void **state)

@@ -42,7 +42,7 @@ struct app_room {
     uint64_t recent_from;             /* all with a larger id are there */
     bool recent_is_all;               /* the log holds no older ones either */
     struct app_history_read *reading; /* its log, just now (app/history.h) */
-    char name[]; /* canonical, not terminated */
+    char name[];                      /* canonical, not terminated */
 };
 
 struct app_rooms {

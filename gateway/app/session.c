@@ -68,10 +68,9 @@ static struct bus_request *send(struct app_session *session, uint64_t ttl_ms, bu
     struct buf text = {0};
     struct bus_request *request = NULL;
     if (!write(session, &text)) {
-        request = bus_session_keep(bus_subscriber_store(sessions->subscriber),
-                                   &sessions->bus->keys, app_session_pid(session),
-                                   str_from(sessions->bus->gateway_id), !session->claimed,
-                                   buf_str(&text), ttl_ms, done, session);
+        request = bus_session_keep(bus_subscriber_store(sessions->subscriber), &sessions->bus->keys,
+                                   app_session_pid(session), str_from(sessions->bus->gateway_id),
+                                   !session->claimed, buf_str(&text), ttl_ms, done, session);
     }
     buf_fini(&text);
     return request;

@@ -36,10 +36,10 @@ static void add_seconds(struct text *text, uint64_t ms)
 
 static void add_labelled(struct text *text, const char *value, uint64_t number)
 {
-    text->err = text->err ? text->err
-                          : buf_printf(text->out, OPS_METRICS_PREFIX "%s{%s=\"%s\"} %llu\n",
-                                       text->family, text->label, value,
-                                       (unsigned long long)number);
+    text->err = text->err
+                    ? text->err
+                    : buf_printf(text->out, OPS_METRICS_PREFIX "%s{%s=\"%s\"} %llu\n", text->family,
+                                 text->label, value, (unsigned long long)number);
 }
 
 static void add_all_labelled(struct text *text, const char *(*name_of)(size_t),
@@ -76,8 +76,7 @@ static void write_table(const struct reading *reading, struct text *text)
 #define GROUP(title)
 #define FAMILY(type, name, label, help) begin_family(text, type, name, label, help);
 #define SAMPLE(value, number)           add_labelled(text, value, number);
-#define SAMPLES(name_of, numbers)                                                                  \
-    add_all_labelled(text, name_of, numbers, ARRAY_LEN(numbers));
+#define SAMPLES(name_of, numbers)       add_all_labelled(text, name_of, numbers, ARRAY_LEN(numbers));
 #define METRIC(type, name, help, number)                                                           \
     begin_family(text, type, name, NULL, help);                                                    \
     add_number(text, number);

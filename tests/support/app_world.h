@@ -15,7 +15,7 @@
 
 struct app_world {
     struct redis_server redis;
-    struct redis_peer peer; /* its loop is everybody's */
+    struct redis_peer peer;       /* its loop is everybody's */
     struct redis_peer *publisher; /* the peer, for worlds beside this one, too */
     struct redis_link_options redis_options;
     struct app_options options; /* may be changed between init and open */
@@ -90,7 +90,8 @@ char *app_world_token(const char *claims);
 /* PUBLISH on the room's channel; awaits Redis' answer: how many receivers. */
 unsigned app_world_publish(struct app_world *world, const char *room, const char *header,
                            struct str payload);
-/* By the publish script, into logs and channels of rooms ("market:1,global:all"). Returns the id. */
+/* By the publish script, into logs and channels of rooms ("market:1,global:all"). Returns the id.
+ */
 uint64_t app_world_emit(struct app_world *world, const char *event, const char *rooms,
                         const char *payload);
 /* Some turns, and until Redis has answered what it was asked before. */
