@@ -181,12 +181,29 @@ static void send_all(struct bus_subscriber *subscriber)
     subscriber->probe_round = subscriber->probe_sent;
 }
 
-static void give_up_connections(struct bus_subscriber *subscriber)
+static void give_up_connections(struct bus_subscriber *subscriber, const char *why)
 {
-    static const char why[] = "what is published does not come back";
     subscriber->probes_missed = 0;
     bus_store_renew(subscriber->store, why);
     redis_link_renew(subscriber->link, why);
+}
+
+/* A replica passes on what its primary is told, until it is cut off: it is left before that. */
+static void on_role(void *context, const struct redisReply *reply)
+{
+    struct bus_subscriber *subscriber = context;
+    const redisReply *role =
+        reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 ? reply->element[0] : NULL;
+    if (role && role->type == REDIS_REPLY_STRING &&
+        !str_eq((struct str){role->str, role->len}, STR("master"))) {
+        give_up_connections(subscriber, "Redis has become a replica");
+    }
+}
+
+static void ask_role(struct bus_subscriber *subscriber)
+{
+    const struct str role = STR("ROLE");
+    bus_store_ask(subscriber->store, &role, 1, on_role, subscriber); /* or in the next round */
 }
 
 /* The last round of probes had an interval's time. */
@@ -198,7 +215,7 @@ static void judge(struct bus_subscriber *subscriber)
     }
     subscriber->stats.probes_missed++;
     if (++subscriber->probes_missed >= MISSED_MAX) {
-        give_up_connections(subscriber);
+        give_up_connections(subscriber, "what is published does not come back");
     }
 }
 
@@ -218,6 +235,7 @@ static void on_tick(struct wheel_timer *timer)
         judge(subscriber);
     }
     if (bus_subscriber_connected(subscriber)) {
+        ask_role(subscriber);
         bus_probe_store_up(subscriber);
         send_all(subscriber);
     }

@@ -316,6 +316,18 @@ static void test_a_lost_connection_is_not_ready_until_a_probe_is_back(void **sta
     assert_int_equal(own->losts, 1); /* it came back empty */
 }
 
+static void test_a_primary_that_becomes_a_replica_is_left(void **state)
+{
+    struct stage *own = *state;
+    char answer[64];
+    become_ready(own);
+    redis_server_ask(&own->server, "REPLICAOF 127.0.0.1 1", answer, sizeof answer);
+    PUMP_UNTIL(own->loop, stats(own)->downs > 0);
+    assert_false(bus_subscriber_ready(own->subscriber));
+    redis_server_ask(&own->server, "REPLICAOF NO ONE", answer, sizeof answer);
+    become_ready(own);
+}
+
 static void tell_gateway(struct stage *own, struct str message)
 {
     const struct str args[] = {STR("PUBLISH"), STR("guesslyfe:to:gateway"), message};
@@ -363,6 +375,7 @@ int main(void)
         TEST(test_refused_probes_do_not_hold_messages_back, set_up_without_interval),
         TEST(test_silence_while_paused_is_no_silence, set_up),
         TEST(test_a_lost_connection_is_not_ready_until_a_probe_is_back, set_up),
+        TEST(test_a_primary_that_becomes_a_replica_is_left, set_up),
         TEST(test_what_others_send_to_us, set_up),
         TEST(test_false_probes_do_no_harm, set_up),
     };
