@@ -7,6 +7,7 @@ from harness import publishing
 from harness.clients import settle
 from harness.raw import RawClient
 from harness.tokens import mint
+from harness.wait import until
 
 MIXED = "0x52908400098527886E0F7030069857D2E4169EE7"
 OTHER = "0x8617E340B3D01FA5F11F306F4090FD50E238070D"
@@ -68,7 +69,7 @@ def test_events_without_ack_are_taken_too(gateway, connect, fresh):
     for event in ("getRooms", "ping"):
         client.emit(event)
     client.emit("subscribe", {"room": "market", "id": fresh.market})
-    assert f"market:{fresh.market}" in rooms_of(client)
+    until(lambda: f"market:{fresh.market}" in rooms_of(client), "the client is in the room")
 
 
 @pytest.mark.parametrize("room,id", [
