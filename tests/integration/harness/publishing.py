@@ -2,6 +2,7 @@
 import json
 import subprocess
 import threading
+import uuid
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -46,6 +47,7 @@ class Stream:
 
     def __init__(self, redis: RedisServer, event, seconds_between: float = 0.005):
         self.event, self.seconds_between, self.lines = event, seconds_between, []
+        self.keys = uuid.uuid4().hex  # a stream that begins later may get this one's id()
         self.environment = environment(REDIS_HOST=redis.host, REDIS_PORT=redis.port, PUBLISH_TIMEOUT=60000)
         self.process = self._publisher()
         self.ending = threading.Event()
@@ -63,7 +65,7 @@ class Stream:
     def _run(self) -> None:
         while not self.ending.wait(self.seconds_between):
             name, data = self.event(self.count)
-            line = {"event": name, "data": data, "idempotencyKey": f"{id(self)}-{self.count}"}
+            line = {"event": name, "data": data, "idempotencyKey": f"{self.keys}-{self.count}"}
             self.lines.append(json.dumps(line).encode() + b"\n")
             self._write(self.lines[-1:])
 
