@@ -274,11 +274,6 @@ enum err redis_link_send(struct redis_link *link, const struct str *args, size_t
     return err;
 }
 
-uint64_t redis_link_bytes_read(const struct redis_link *link)
-{
-    return link->bytes_read;
-}
-
 size_t redis_link_pending(const struct redis_link *link)
 {
     return link->pending.count;

@@ -97,8 +97,6 @@ void redis_link_renew(struct redis_link *link, const char *why);
  */
 void redis_link_pause(struct redis_link *link);
 void redis_link_resume(struct redis_link *link);
-/* Since it was made. */
-uint64_t redis_link_bytes_read(const struct redis_link *link);
 
 /*
  * Queues one command; all of a turn leave in one write. `reply` may be NULL for commands that are

@@ -100,7 +100,6 @@ static bool read_once(struct redis_link *link, size_t *total)
         return false;
     }
     *total += n;
-    link->bytes_read += n;
     link->heard_ms = loop_now(link->loop);
     const char *why = "";
     err = redis_replies_feed(&link->replies, (struct str){link->bytes, n}, take_reply, link, &why);

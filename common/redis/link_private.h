@@ -61,7 +61,6 @@ struct redis_link {
     uint64_t heard_ms;    /* when the last byte came */
     uint64_t backoff_ms;  /* the next, before jitter */
     uint64_t epoch;
-    uint64_t bytes_read;
     char why[LINK_WHY_MAX];
     struct loop_reap reap;
     char bytes[LINK_READ_CAP];

@@ -63,8 +63,6 @@ static void test_a_paused_link_reads_nothing_and_stays_up(void **state)
     open_up(&peer, &options);
     assert_int_equal(redis_peer_tell(&peer, "SUBSCRIBE news"), OK);
     PUMP_UNTIL(peer.loop, peer.pushes == 1);
-    uint64_t read = redis_link_bytes_read(peer.link);
-    assert_true(read > 0);
     redis_link_pause(peer.link);
     redis_link_pause(peer.link);
     redis_peer_ask(&publisher, "PUBLISH news one");
@@ -72,7 +70,6 @@ static void test_a_paused_link_reads_nothing_and_stays_up(void **state)
     uint64_t until = clock_monotonic_ms() + 500;
     PUMP_UNTIL(peer.loop, clock_monotonic_ms() > until);
     assert_int_equal(peer.pushes, 1);
-    assert_int_equal(redis_link_bytes_read(peer.link), read);
     assert_int_equal(peer.downs, 0);
     redis_link_resume(peer.link);
     redis_link_resume(peer.link);
