@@ -171,12 +171,6 @@ static void on_passed(void *owner)
     assert_non_null(owner);
 }
 
-static void on_control(void *owner, const struct bus_envelope *message)
-{
-    (void)owner;
-    fail_msg("nobody sent " STR_FMT, STR_ARG(message->event));
-}
-
 static void on_garbage(void *owner, struct str channel, enum err err)
 {
     struct stage *own = owner;
@@ -209,7 +203,6 @@ static const struct bus_subscriber_ops ops = {
     .on_gap = on_gap,
     .on_lost = on_lost,
     .on_passed = on_passed,
-    .on_control = on_control,
     .on_garbage = on_garbage,
     .on_up = on_up,
     .on_down = on_down,

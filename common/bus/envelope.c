@@ -44,6 +44,12 @@ static enum err parse_header(struct str header, struct bus_envelope *envelope)
 
 enum err bus_envelope_parse(struct str message, struct bus_envelope *ret_envelope)
 {
+    return bus_envelope_parse_within(message, BUS_PAYLOAD_MAX, ret_envelope);
+}
+
+enum err bus_envelope_parse_within(struct str message, size_t max_payload,
+                                   struct bus_envelope *ret_envelope)
+{
     size_t end = str_find(message, '\n');
     if (end == message.len) {
         return ERR_PROTO;
@@ -53,7 +59,7 @@ enum err bus_envelope_parse(struct str message, struct bus_envelope *ret_envelop
     if (err) {
         return err;
     }
-    if (envelope.payload.len > BUS_PAYLOAD_MAX) {
+    if (envelope.payload.len > max_payload) {
         return ERR_LIMIT;
     }
     *ret_envelope = envelope;

@@ -8,6 +8,7 @@
 #ifndef BUS_ENVELOPE_H
 #define BUS_ENVELOPE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "util/attr.h"
@@ -31,5 +32,8 @@ struct bus_envelope {
  * header only: whether the event is known and the payload is JSON is the reader's to ask.
  */
 MUST_CHECK enum err bus_envelope_parse(struct str message, struct bus_envelope *ret_envelope);
+/* The same with a bound of the caller's for the payload, instead of BUS_PAYLOAD_MAX. */
+MUST_CHECK enum err bus_envelope_parse_within(struct str message, size_t max_payload,
+                                              struct bus_envelope *ret_envelope);
 
 #endif

@@ -98,6 +98,16 @@ enum err bus_gateway_channel(const struct bus_keys *keys, struct str gateway, st
     return append_plain(keys, STR("to:"), gateway, out);
 }
 
+enum err bus_control_channel(const struct bus_keys *keys, struct buf *out)
+{
+    return append_plain(keys, STR("control"), (struct str){"", 0}, out);
+}
+
+enum err bus_answer_channel(const struct bus_keys *keys, struct str asker, struct buf *out)
+{
+    return append_plain(keys, STR("answer:"), asker, out);
+}
+
 struct str bus_channel_room(const struct bus_keys *keys, struct str channel)
 {
     static const struct str none = {"", 0};

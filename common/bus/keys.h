@@ -28,6 +28,11 @@ MUST_CHECK enum err bus_session_key(const struct bus_keys *keys, struct str pid,
 /* The channel of messages to one gateway. */
 MUST_CHECK enum err bus_gateway_channel(const struct bus_keys *keys, struct str gateway,
                                         struct buf *out);
+/* The channel of messages to all gateways. */
+MUST_CHECK enum err bus_control_channel(const struct bus_keys *keys, struct buf *out);
+/* The channel of answers to whoever sent one of those and named himself `asker`. */
+MUST_CHECK enum err bus_answer_channel(const struct bus_keys *keys, struct str asker,
+                                       struct buf *out);
 /* The room that a channel of ours belongs to; an empty view for a channel that is not ours. */
 struct str bus_channel_room(const struct bus_keys *keys, struct str channel);
 

@@ -137,7 +137,7 @@ static uint64_t larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-static void take_probe(struct bus_subscriber *subscriber, struct str text)
+void bus_probe_take(struct bus_subscriber *subscriber, struct str text)
 {
     struct probe probe;
     if (!read_probe(text, &probe) || probe.partition >= subscriber->keys.partitions) {
@@ -153,19 +153,6 @@ static void take_probe(struct bus_subscriber *subscriber, struct str text)
     } else if (!bus_catch_up_holding(subscriber)) {
         subscriber->passed[probe.partition] = *seen;
         subscriber->ops->on_passed(subscriber->owner);
-    }
-}
-
-void bus_probe_message(struct bus_subscriber *subscriber, struct str message)
-{
-    struct bus_envelope envelope;
-    enum err err = bus_envelope_parse(message, &envelope);
-    if (err) {
-        subscriber->ops->on_garbage(subscriber->owner, buf_str(&subscriber->inbox), err);
-    } else if (str_eq(envelope.event, STR("probe"))) {
-        take_probe(subscriber, envelope.payload);
-    } else {
-        subscriber->ops->on_control(subscriber->owner, &envelope);
     }
 }
 
@@ -291,16 +278,12 @@ uint64_t bus_subscriber_probe_age_ms(const struct bus_subscriber *subscriber)
 
 /* --- Birth and death --- */
 
-enum err bus_probe_init(struct bus_subscriber *subscriber)
+void bus_probe_init(struct bus_subscriber *subscriber)
 {
     wheel_timer_init(&subscriber->probe_timer, on_tick);
-    buf_init(&subscriber->inbox, 0);
-    return bus_gateway_channel(&subscriber->keys, str_from(subscriber->options->gateway_id),
-                               &subscriber->inbox);
 }
 
 void bus_probe_fini(struct bus_subscriber *subscriber)
 {
     loop_timer_cancel(subscriber->loop, &subscriber->probe_timer);
-    buf_fini(&subscriber->inbox);
 }

@@ -25,10 +25,9 @@ struct stage {
     struct bus_subscriber_options options;
     struct bus_subscriber *subscriber;
     struct bus_channel channel;
-    unsigned ups, lives, messages, losts, refusals, controls, garbage;
+    unsigned ups, lives, messages, losts, refusals, garbage;
     char why[128]; /* of the last on_down */
     char refusal[128];
-    char control[128]; /* event and payload */
 };
 
 static struct stage stage;
@@ -67,14 +66,6 @@ static void on_passed(void *owner)
     assert_non_null(owner);
 }
 
-static void on_control(void *owner, const struct bus_envelope *message)
-{
-    struct stage *own = owner;
-    own->controls++;
-    snprintf(own->control, sizeof own->control, STR_FMT " " STR_FMT, STR_ARG(message->event),
-             STR_ARG(message->payload));
-}
-
 static void on_garbage(void *owner, struct str channel, enum err err)
 {
     struct stage *own = owner;
@@ -108,7 +99,6 @@ static const struct bus_subscriber_ops ops = {
     .on_gap = on_gap,
     .on_lost = on_lost,
     .on_passed = on_passed,
-    .on_control = on_control,
     .on_garbage = on_garbage,
     .on_up = on_up,
     .on_down = on_down,
@@ -334,17 +324,6 @@ static void tell_gateway(struct stage *own, struct str message)
     assert_non_null(bus_store_ask(bus_subscriber_store(own->subscriber), args, 3, NULL, NULL));
 }
 
-static void test_what_others_send_to_us(void **state)
-{
-    struct stage *own = *state;
-    become_ready(own);
-    tell_gateway(own, STR("0 0 drain -\nnow"));
-    PUMP_UNTIL(own->loop, own->controls == 1);
-    assert_string_equal(own->control, "drain now");
-    tell_gateway(own, STR("what is this"));
-    PUMP_UNTIL(own->loop, own->garbage == 1);
-}
-
 static void test_false_probes_do_no_harm(void **state)
 {
     static const char *const payloads[] = {"", "0", "x 1", "0 x", "99 1", "0 18446744073709551616"};
@@ -357,7 +336,7 @@ static void test_false_probes_do_no_harm(void **state)
     }
     uint64_t before = bus_subscriber_passed(own->subscriber, 0).time;
     PUMP_UNTIL(own->loop, bus_subscriber_passed(own->subscriber, 0).time > before);
-    assert_int_equal(own->controls + own->garbage, 0);
+    assert_int_equal(own->garbage, 0);
     assert_true(bus_subscriber_ready(own->subscriber));
 }
 
@@ -376,7 +355,6 @@ int main(void)
         TEST(test_silence_while_paused_is_no_silence, set_up),
         TEST(test_a_lost_connection_is_not_ready_until_a_probe_is_back, set_up),
         TEST(test_a_primary_that_becomes_a_replica_is_left, set_up),
-        TEST(test_what_others_send_to_us, set_up),
         TEST(test_false_probes_do_no_harm, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,6 +23,7 @@ struct bus_request {
     bool by_text;                    /* Redis does not know the script by its hash */
     bool sent;                       /* on its way: the link holds it */
     bool cancelled;                  /* while it was on its way */
+    bool once;                       /* not to be repeated: nobody knows whether it was done */
     uint32_t count;
     uint32_t lengths[BUS_REQUEST_ARGS_MAX];
     char text[]; /* the arguments, one behind the other */
@@ -38,6 +39,7 @@ struct bus_store {
     struct list refused; /* to be sent again before those that wait */
     struct list lost;    /* sent on a connection that is going down */
     size_t count, in_flight;
+    bool closing;
     struct wheel_timer retry; /* set while Redis is left in peace */
     struct loop_task pump;
     struct loop_reap reap;
@@ -101,7 +103,7 @@ static void conclude(struct bus_request *request, const redisReply *reply)
     struct bus_store *store = request->store;
     bus_answer_fn done = request->cancelled ? NULL : request->done;
     void *context = request->context;
-    bool told = reply->type == REDIS_REPLY_ERROR && !request->cancelled;
+    bool told = reply && reply->type == REDIS_REPLY_ERROR && !request->cancelled;
     request_free(request);
     if (told) {
         store->ops->on_refused(store->owner, (struct str){reply->str, reply->len});
@@ -119,6 +121,10 @@ static void on_reply(void *context, enum err err, const struct redisReply *reply
     request->sent = false;
     if (err && request->cancelled) {
         request_free(request);
+        return;
+    }
+    if (err && request->once && !store->closing) {
+        conclude(request, NULL);
         return;
     }
     if (err) {
@@ -258,6 +264,7 @@ void bus_store_free(struct bus_store *store)
     if (!store) {
         return;
     }
+    store->closing = true;
     redis_link_free(store->link); /* hands over what was sent */
     forget_all(&store->lost);
     forget_all(&store->refused);
@@ -307,6 +314,16 @@ struct bus_request *bus_store_ask(struct bus_store *store, const struct str *arg
                                   bus_answer_fn done, void *context)
 {
     return bus_store_call(store, NULL, 0, args, count, done, context);
+}
+
+struct bus_request *bus_store_ask_once(struct bus_store *store, const struct str *args,
+                                       size_t count, bus_answer_fn done, void *context)
+{
+    struct bus_request *request = bus_store_ask(store, args, count, done, context);
+    if (request) {
+        request->once = true;
+    }
+    return request;
 }
 
 void bus_store_cancel(struct bus_request *request)

@@ -1,6 +1,7 @@
 /*
- * The bus' second connection to Redis: for what Redis keeps. A request is repeated until it has an
- * answer, so every request must be one that may be carried out twice. While Redis is away, or is a
+ * The bus' second connection to Redis: for what Redis keeps, and for messages to other gateways. A
+ * request is repeated until it has an answer, so it must be one that may be carried out twice; save
+ * those of bus_store_ask_once. While Redis is away, or is a
  * replica, or busy, requests wait; how many there are is bounded by whoever asks.
  */
 #ifndef BUS_STORE_H
@@ -40,6 +41,12 @@ void bus_store_free(struct bus_store *store);
 /* A command; copies its arguments. `done` comes later, never from inside. NULL without memory. */
 struct bus_request *bus_store_ask(struct bus_store *store, const struct str *args, size_t count,
                                   bus_answer_fn done, void *context);
+/*
+ * A command that must not be carried out twice: where the connection is lost before the answer,
+ * `done` is told NULL instead.
+ */
+struct bus_request *bus_store_ask_once(struct bus_store *store, const struct str *args,
+                                       size_t count, bus_answer_fn done, void *context);
 /* A script: `args` are its keys, then its arguments. */
 struct bus_request *bus_store_call(struct bus_store *store, const struct bus_script *script,
                                    size_t keys, const struct str *args, size_t count,

@@ -299,10 +299,11 @@ static void on_push(void *owner, const struct redisReply *reply)
     struct bus_subscriber *subscriber = owner;
     struct str kind = text_of(reply->element[0]);
     struct str channel_name = text_of(reply->element[1]);
-    if (str_eq(kind, STR("message")) && str_eq(channel_name, buf_str(&subscriber->inbox))) {
-        bus_probe_message(subscriber, text_of(reply->element[2]));
-    } else if (str_eq(kind, STR("message"))) {
-        on_message(subscriber, channel_name, text_of(reply->element[2]));
+    if (str_eq(kind, STR("message"))) {
+        struct str message = text_of(reply->element[2]);
+        if (!bus_control_take(subscriber, channel_name, message)) {
+            on_message(subscriber, channel_name, message);
+        }
     } else if (str_eq(kind, STR("subscribe")) || str_eq(kind, STR("unsubscribe"))) {
         on_confirmed(subscriber, channel_name);
     }
@@ -310,20 +311,12 @@ static void on_push(void *owner, const struct redisReply *reply)
 
 /* --- The two connections --- */
 
-static enum err subscribe_to_inbox(struct bus_subscriber *subscriber)
-{
-    const struct str args[] = {STR("SUBSCRIBE"), buf_str(&subscriber->inbox)};
-    enum err err = redis_link_send(subscriber->link, args, ARRAY_LEN(args), NULL, NULL);
-    subscriber->requested += err == OK;
-    return err;
-}
-
 static void on_up(void *owner)
 {
     struct bus_subscriber *subscriber = owner;
     subscriber->stats.ups++;
     subscriber->requested = subscriber->confirmed = 0;
-    if (subscribe_to_inbox(subscriber)) {
+    if (bus_control_subscribe(subscriber)) {
         redis_link_renew(subscriber->link, "no memory");
         return;
     }
@@ -386,7 +379,7 @@ static void destroy(struct bus_subscriber *subscriber)
     map_fini(&subscriber->wanted);
     buf_fini(&subscriber->dropped);
     buf_fini(&subscriber->names);
-    buf_fini(&subscriber->inbox);
+    bus_control_fini(subscriber);
     free(subscriber->args);
     free(subscriber->passed);
     free(subscriber->seen);
@@ -402,12 +395,13 @@ static void init(struct bus_subscriber *subscriber)
     loop_task_init(&subscriber->send_batches, on_send_batches);
     wheel_timer_init(&subscriber->retry, on_retry);
     bus_catch_up_init(subscriber);
+    bus_probe_init(subscriber);
 }
 
 static enum err open(struct bus_subscriber *subscriber)
 {
     unsigned partitions = subscriber->keys.partitions;
-    enum err err = bus_probe_init(subscriber);
+    enum err err = bus_control_init(subscriber);
     subscriber->args = calloc(subscriber->options->batch + 1, sizeof *subscriber->args);
     subscriber->passed = calloc(partitions, sizeof *subscriber->passed);
     subscriber->seen = calloc(partitions, sizeof *subscriber->seen);

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bus/control.h"
 #include "bus/envelope.h"
 #include "bus/history.h"
 #include "bus/keys.h"
@@ -74,8 +75,6 @@ struct bus_subscriber_ops {
     void (*on_lost)(void *owner, const char *why);
     /* bus_subscriber_passed has moved: a probe has come back, or all rooms are caught up with. */
     void (*on_passed)(void *owner);
-    /* What another gateway, or an operator, sent to this one: its event and payload. */
-    void (*on_control)(void *owner, const struct bus_envelope *message);
     /* Something came on a channel of ours that is no message; counted and logged by the owner. */
     void (*on_garbage)(void *owner, struct str channel, enum err err);
     /* A connection stands (both, then), or was lost or refused (why: in words). For logs. */

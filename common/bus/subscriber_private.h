@@ -1,7 +1,7 @@
 /*
- * Inside of a bus_subscriber, shared by its three files: subscriber.c (channels and what comes on
+ * Inside of a bus_subscriber, shared by its files: subscriber.c (channels and what comes on
  * them), catch_up.c (what was missed) and probe.c (whether the two connections lead to one Redis
- * that delivers).
+ * that delivers), control.c (messages that are no events).
  */
 #ifndef BUS_SUBSCRIBER_PRIVATE_H
 #define BUS_SUBSCRIBER_PRIVATE_H
@@ -56,7 +56,8 @@ struct bus_subscriber {
     struct loop_task stamp, drain;
     uint64_t barrier; /* the probe that has to come before the held may go on; 0: none */
 
-    struct buf inbox; /* name of the channel of messages to us */
+    struct buf inbox, control; /* names of the channels of messages to us, and to all gateways */
+    struct list listeners;     /* struct bus_listener */
     char epoch[BUS_EPOCH_LEN];
     bool epoch_known;
     uint64_t probe_sent, probe_seen; /* numbers */
@@ -108,7 +109,7 @@ void bus_catch_up_start_over(struct bus_subscriber *subscriber, const char *why)
 
 /* probe.c */
 
-MUST_CHECK enum err bus_probe_init(struct bus_subscriber *subscriber);
+void bus_probe_init(struct bus_subscriber *subscriber);
 void bus_probe_fini(struct bus_subscriber *subscriber);
 /* The store's connection stands: learns whether Redis still holds what it held. */
 void bus_probe_store_up(struct bus_subscriber *subscriber);
@@ -118,7 +119,17 @@ void bus_probe_distrust(struct bus_subscriber *subscriber);
 void bus_probe_begin(struct bus_subscriber *subscriber);
 /* Publishes to ourselves, under the next number. NOMEM. */
 MUST_CHECK enum err bus_probe_send(struct bus_subscriber *subscriber, unsigned partition);
-/* A message came on our own channel. */
-void bus_probe_message(struct bus_subscriber *subscriber, struct str message);
+/* A probe came back. */
+void bus_probe_take(struct bus_subscriber *subscriber, struct str text);
+
+/* control.c */
+
+/* Names the channels of messages to us. NOMEM. */
+MUST_CHECK enum err bus_control_init(struct bus_subscriber *subscriber);
+void bus_control_fini(struct bus_subscriber *subscriber);
+/* Subscribes to them; two requests. As redis_link_send. */
+MUST_CHECK enum err bus_control_subscribe(struct bus_subscriber *subscriber);
+/* Takes what came on one of them; false for another channel. */
+bool bus_control_take(struct bus_subscriber *subscriber, struct str channel, struct str message);
 
 #endif

@@ -28,7 +28,7 @@ struct stage {
     struct bus_channel channels[ROOMS_MAX];
     char names[ROOMS_MAX][24];
     struct bus_subscriber_options options;
-    unsigned lives, messages, garbage, ups, downs, gaps, losts, controls, refusals;
+    unsigned lives, messages, garbage, ups, downs, gaps, losts, refusals;
     struct bus_channel *last;
     uint64_t last_id_during; /* channel->last_id while its message was with us */
     char payload[64];
@@ -107,13 +107,6 @@ static void on_passed(void *owner)
     assert_non_null(owner);
 }
 
-static void on_control(void *owner, const struct bus_envelope *message)
-{
-    struct stage *own = owner;
-    own->controls++;
-    assert_true(message->event.len > 0);
-}
-
 static void on_refused(void *owner, struct str why)
 {
     struct stage *own = owner;
@@ -127,7 +120,6 @@ static const struct bus_subscriber_ops ops = {
     .on_gap = on_gap,
     .on_lost = on_lost,
     .on_passed = on_passed,
-    .on_control = on_control,
     .on_garbage = on_garbage,
     .on_up = on_up,
     .on_down = on_down,

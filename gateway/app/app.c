@@ -103,28 +103,14 @@ static void on_passed(void *owner)
     app_recovery_passed(owner);
 }
 
-static void on_control(void *owner, const struct bus_envelope *message)
+/* The client came back to another gateway, and its connection to this one is still here. */
+static void on_close_message(void *owner, struct str pid)
 {
     struct app *app = owner;
-    struct app_session *session = app_sessions_find(&app->sessions, message->payload);
-    if (str_eq(message->event, STR("close")) && session) {
+    struct app_session *session = app_sessions_find(&app->sessions, pid);
+    if (session) {
         app_session_take(session);
     }
-}
-
-void app_send_control(struct app *app, struct str gateway, struct str event, struct str payload)
-{
-    struct buf channel = {0}, message = {0};
-    enum err err = bus_gateway_channel(&app->options->bus.keys, gateway, &channel);
-    err =
-        err ? err
-            : buf_printf(&message, "0 0 " STR_FMT " -\n" STR_FMT, STR_ARG(event), STR_ARG(payload));
-    if (!err) {
-        const struct str args[] = {STR("PUBLISH"), buf_str(&channel), buf_str(&message)};
-        bus_store_ask(bus_subscriber_store(app->subscriber), args, ARRAY_LEN(args), NULL, NULL);
-    }
-    buf_fini(&channel);
-    buf_fini(&message);
 }
 
 static void on_garbage(void *owner, struct str channel, enum err err)
@@ -164,7 +150,6 @@ static const struct bus_subscriber_ops subscriber_ops = {
     .on_gap = on_gap,
     .on_lost = on_lost,
     .on_passed = on_passed,
-    .on_control = on_control,
     .on_garbage = on_garbage,
     .on_up = on_up,
     .on_down = on_down,
@@ -211,6 +196,9 @@ struct app *app_new(struct loop *loop, const struct app_options *options)
         return NULL;
     }
     init_rooms(app);
+    app->close =
+        (struct bus_listener){.event = STR("close"), .on_message = on_close_message, .owner = app};
+    bus_subscriber_listen(app->subscriber, &app->close);
     return app;
 }
 

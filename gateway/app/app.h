@@ -56,6 +56,7 @@ struct app {
     struct app_history history;
     struct app_sessions sessions;
     struct app_delivery delivery;
+    struct bus_listener close; /* another gateway has taken a client over */
     struct log_limit refusal_log, trouble_log;
     struct app_stats stats;
     struct app_recovery_stats recovery;
@@ -68,8 +69,5 @@ struct app *app_new(struct loop *loop, const struct app_options *options);
 void app_free(struct app *app);
 /* The one namespace, "/": for sio_server_new. */
 struct sio_namespace app_namespace(struct app *app);
-
-/* A message to another gateway, at most once. */
-void app_send_control(struct app *app, struct str gateway, struct str event, struct str payload);
 
 #endif

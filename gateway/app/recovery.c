@@ -293,6 +293,17 @@ static bool same_user(const struct app_member *member, const struct bus_session 
            str_eq(session->address, app_member_address(member));
 }
 
+/* Without memory it stays until it times out. */
+static void tell_other(struct app *app, struct str gateway, struct str pid)
+{
+    struct buf channel = {0};
+    if (!bus_gateway_channel(&app->options->bus.keys, gateway, &channel)) {
+        bus_control_send(bus_subscriber_store(app->subscriber), buf_str(&channel), STR("close"),
+                         &pid, 1, NULL, NULL);
+    }
+    buf_fini(&channel);
+}
+
 /* The connection of before may still be there, half dead. */
 static void close_other(struct app_recovery *recovery, struct str gateway)
 {
@@ -302,7 +313,7 @@ static void close_other(struct app_recovery *recovery, struct str gateway)
     if (present) {
         app_session_take(present);
     } else if (!str_eq(gateway, str_from(app->options->bus.gateway_id))) {
-        app_send_control(app, gateway, STR("close"), pid);
+        tell_other(app, gateway, pid);
     }
 }
 
