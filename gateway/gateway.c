@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "app/app.h"
+#include "engineio/fleet.h"
 #include "engineio/server.h"
 #include "http/server.h"
 #include "ops/server.h"
@@ -21,10 +22,10 @@ enum {
     CLIENT_JSON_DEPTH = 32,
 };
 
-enum { GATEWAY_ID_LEN = 12, QUEUE_SHARE_OF_MISSED = 2 };
+enum { QUEUE_SHARE_OF_MISSED = 2 };
 
 struct gateway {
-    char id[GATEWAY_ID_LEN + 1];
+    char id[EIO_GATEWAY_ID_LEN + 1];
     struct app_options app_options;
     struct sio_server_options sio_options;
     struct eio_server_options eio_options;
@@ -91,7 +92,7 @@ static void fill_http_options(struct http_server_options *options,
 
 static void fill_options(struct gateway *gateway, const struct gateway_settings *settings)
 {
-    rand_id(gateway->id, GATEWAY_ID_LEN);
+    rand_id(gateway->id, EIO_GATEWAY_ID_LEN);
     fill_app_options(&gateway->app_options, settings, gateway->id);
     fill_http_options(&gateway->http_options, settings);
     gateway->sio_options = (struct sio_server_options){
@@ -114,6 +115,18 @@ static void fill_options(struct gateway *gateway, const struct gateway_settings 
     };
 }
 
+static enum err join_fleet(struct gateway *gateway, const struct gateway_settings *settings)
+{
+    const struct eio_fleet_options options = {
+        .subscriber = gateway->app->subscriber,
+        .keys = &gateway->app_options.bus.keys,
+        .gateway_id = gateway->id,
+        .timeout_ms = settings->relay_timeout_ms,
+        .max_bytes = settings->relay_bytes,
+    };
+    return eio_server_join_fleet(gateway->engine, &options);
+}
+
 /* From the bus towards the clients, so that whoever calls is there before who is called back. */
 static enum err open_rooms(struct gateway *gateway, struct loop *loop,
                            const struct gateway_settings *settings, struct buf *complaint)
@@ -132,8 +145,12 @@ static enum err open_rooms(struct gateway *gateway, struct loop *loop,
     if (!gateway->engine) {
         return ERR_NOMEM;
     }
+    enum err err = join_fleet(gateway, settings);
+    if (err) {
+        return err;
+    }
     gateway->handler = eio_server_handler(gateway->engine);
-    enum err err = http_server_open(loop, &gateway->http_options, &gateway->handler, 1,
+    err = http_server_open(loop, &gateway->http_options, &gateway->handler, 1,
                                     &gateway->http, complaint);
     if (err) {
         return err;

@@ -36,6 +36,8 @@ struct gateway_settings {
     struct redis_link_options redis;
     struct bus_settings bus;
 
+    uint64_t relay_timeout_ms, relay_bytes;
+
     unsigned log_level, log_format;
 };
 

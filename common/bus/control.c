@@ -113,3 +113,32 @@ enum bus_sent bus_control_sent(const struct redisReply *reply)
     }
     return reply->integer > 0 ? BUS_SENT : BUS_SENT_TO_NOBODY;
 }
+
+/* --- Who listens --- */
+
+struct bus_request *bus_control_look(struct bus_store *store, const struct str *channels,
+                                     size_t count, bus_answer_fn done, void *context)
+{
+    struct str args[2 + BUS_CONTROL_LOOK_MAX] = {STR("PUBSUB"), STR("NUMSUB")};
+    size_t used = 2;
+    for (size_t i = 0; i < count && used < ARRAY_LEN(args); i++) {
+        args[used++] = channels[i];
+    }
+    return bus_store_ask(store, args, used, done, context);
+}
+
+/* The answer is a list of pairs: a channel, and how many listen. */
+bool bus_control_next_deaf(const struct redisReply *reply, size_t *at, struct str *ret_channel)
+{
+    size_t pairs = reply->type == REDIS_REPLY_ARRAY ? reply->elements / 2 : 0;
+    while (*at < pairs) {
+        const redisReply *channel = reply->element[2 * *at], *count = reply->element[2 * *at + 1];
+        ++*at;
+        if (channel->type == REDIS_REPLY_STRING && count->type == REDIS_REPLY_INTEGER &&
+            count->integer == 0) {
+            *ret_channel = (struct str){channel->str, channel->len};
+            return true;
+        }
+    }
+    return false;
+}

@@ -6,6 +6,7 @@
 #ifndef BUS_CONTROL_H
 #define BUS_CONTROL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "bus/store.h"
@@ -52,5 +53,16 @@ enum bus_sent {
     BUS_SENT_UNKNOWN,   /* the connection was lost before the answer, or Redis refused */
 };
 enum bus_sent bus_control_sent(const struct redisReply *reply);
+
+enum { BUS_CONTROL_LOOK_MAX = 12 }; /* channels in one look */
+
+/*
+ * Asks how many listen on each of some channels: `done` gets the answer, to be read by
+ * bus_control_next_deaf. NULL without memory.
+ */
+struct bus_request *bus_control_look(struct bus_store *store, const struct str *channels,
+                                     size_t count, bus_answer_fn done, void *context);
+/* The next channel on which nobody listens, from *at on, which begins with 0; false at the end. */
+bool bus_control_next_deaf(const struct redisReply *reply, size_t *at, struct str *ret_channel);
 
 #endif

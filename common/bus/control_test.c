@@ -212,6 +212,27 @@ static void test_a_probe_for_all_is_none(void **state)
     assert_int_equal(bus_subscriber_passed(own->subscriber, 0).id, before);
 }
 
+static void on_looked(void *context, const struct redisReply *reply)
+{
+    struct stage *own = context;
+    size_t at = 0;
+    struct str channel = STR("");
+    own->answers++;
+    assert_true(bus_control_next_deaf(reply, &at, &channel));
+    assert_true(str_eq(channel, STR("guesslyfe:to:nobody")));
+    assert_false(bus_control_next_deaf(reply, &at, &channel));
+}
+
+static void test_who_listens(void **state)
+{
+    struct stage *own = *state;
+    const struct str channels[] = {STR("guesslyfe:to:gateway"), STR("guesslyfe:to:nobody"),
+                                   STR("guesslyfe:control")};
+    assert_non_null(bus_control_look(bus_subscriber_store(own->subscriber), channels,
+                                     ARRAY_LEN(channels), on_looked, own));
+    PUMP_UNTIL(own->loop, own->answers == 1);
+}
+
 static void test_what_is_no_message(void **state)
 {
     struct stage *own = *state;
@@ -266,10 +287,15 @@ static void test_an_end_in_between(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_a_message_to_us),         TEST(test_a_message_to_all),
-        TEST(test_nobody_is_known_at_once), TEST(test_each_event_has_its_listener),
-        TEST(test_a_probe_for_all_is_none), TEST(test_what_is_no_message),
-        TEST(test_larger_than_any_event),   TEST(test_a_lost_connection_leaves_it_unknown),
+        TEST(test_a_message_to_us),
+        TEST(test_a_message_to_all),
+        TEST(test_nobody_is_known_at_once),
+        TEST(test_each_event_has_its_listener),
+        TEST(test_a_probe_for_all_is_none),
+        TEST(test_who_listens),
+        TEST(test_what_is_no_message),
+        TEST(test_larger_than_any_event),
+        TEST(test_a_lost_connection_leaves_it_unknown),
         TEST(test_an_end_in_between),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,8 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engineio/fleet.h"
 #include "engineio/handshake.h"
 #include "engineio/queue.h"
+#include "engineio/relay_message.h"
 #include "engineio/server.h"
 #include "engineio/session.h"
 #include "engineio/transport.h"
@@ -38,8 +40,10 @@ struct eio_session {
     struct eio_server *server;
     const struct eio_transport *transport;
     struct eio_upgrade *upgrade; /* owned; while UPGRADING */
-    struct http_exchange *poll;  /* the request that waits for packets, or NULL */
-    struct eio_queue queue;      /* what waits for a poll, or for the handshake's end */
+    /* The request that waits for packets, here or with another gateway: one of both, or none. */
+    struct http_exchange *poll;
+    struct eio_away *away;    /* owned */
+    struct eio_queue queue;   /* what waits for a poll, or for the handshake's end */
     struct ws_stream ws;      /* the transport, or the candidate; conn NULL where there is none */
     struct wheel_timer timer; /* heartbeat; in CLOSING the deadline */
     void *user;
@@ -54,11 +58,20 @@ struct eio_session {
     char text[];      /* sid, then the peer's address with a terminator */
 };
 
+/* A poll that another gateway has from the client. */
+struct eio_away {
+    uint64_t number; /* by which that gateway knows it */
+    char gateway[EIO_GATEWAY_ID_LEN];
+};
+
+struct eio_relay;
+
 struct eio_server {
     struct loop *loop;
     const struct eio_server_options *options;
     const struct eio_session_ops *ops;
     void *owner;
+    struct eio_relay *relay;        /* NULL: there is no fleet */
     const struct http_server *http; /* whose CORS policy decides; NULL: all origins are welcome */
     struct map by_sid;
     struct list due; /* sessions with work at the end of this turn */
@@ -67,6 +80,37 @@ struct eio_server {
     struct buf scratch;         /* body of a poll's answer */
     struct eio_server_stats stats;
 };
+
+/* Who asked, and gets the answer: a request here, or one of another gateway's. */
+struct eio_asker {
+    struct http_exchange *exchange; /* NULL: the other fields say where to */
+    struct str gateway;
+    uint64_t number;
+    struct str sid; /* that was asked for */
+};
+
+/* answer.c */
+
+/* `body`: of PACKETS, copied. For REFUSED there is eio_answer_error. Ends the exchange. */
+void eio_answer(struct eio_server *server, const struct eio_asker *asker, enum eio_outcome outcome,
+                struct str body);
+void eio_answer_error(struct eio_server *server, const struct eio_asker *asker,
+                      enum eio_error error);
+
+/* relay.c */
+
+/* Asks the owner of a session that is not here. */
+void eio_relay_request(struct eio_server *server, struct http_exchange *exchange,
+                       const struct http_request *request, struct str sid);
+void eio_relay_free(struct eio_relay *relay);
+/* Whether an answer to another gateway has to wait; the session's turn comes again then. */
+bool eio_relay_holds_back(struct eio_session *session);
+
+/* owner.c */
+
+/* To another gateway. Where it is lost, and it was packets, the session ends. */
+void eio_owner_answer(struct eio_server *server, const struct eio_asker *asker,
+                      const struct eio_relay_answer *answer);
 
 /* session.c */
 
@@ -90,9 +134,14 @@ void eio_session_touch(struct eio_session *session);
 void eio_session_turn(struct eio_session *session);
 
 /* polling.c */
-void eio_polling_poll(struct eio_session *session, struct http_exchange *exchange);
-void eio_polling_post(struct eio_session *session, struct http_exchange *exchange,
-                      const struct http_request *request);
+void eio_polling_poll(struct eio_session *session, const struct eio_asker *asker);
+void eio_polling_post(struct eio_session *session, const struct eio_asker *asker, struct str body);
+/* The client gave its poll up. */
+void eio_polling_abort(struct eio_session *session);
+/* Whether a body claims to be bytes, which no client of this protocol sends. */
+bool eio_polling_is_bytes(const struct http_request *request);
+/* Whether it is this poll that waits. */
+bool eio_away_is(const struct eio_away *away, struct str gateway, uint64_t number);
 /* Ends a waiting poll without news, if there is one. */
 void eio_polling_noop(struct eio_session *session);
 
@@ -126,6 +175,11 @@ void eio_heartbeat_hold(struct eio_session *session);
 void eio_heartbeat_release(struct eio_session *session);
 
 /* server.c */
+
+/* What its sessions' ids begin with: empty where there is no fleet. */
+struct str eio_server_gateway_id(const struct eio_server *server);
+/* The session of that id that is here; NULL where there is none. */
+struct eio_session *eio_server_find(const struct eio_server *server, struct str sid);
 void eio_respond_error(struct http_exchange *exchange, enum eio_error error);
 /* A WebSocket handshake that failed with `status`: 400, 426 or 503. */
 void eio_respond_ws_refusal(struct http_exchange *exchange, unsigned status);

@@ -1,56 +1,101 @@
 /* HTTP long-polling: packets leave with the GET that waits for them and arrive with POSTs. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "engineio/internal.h"
 #include "engineio/payload.h"
 #include "util/base64.h"
 
 enum { SCRATCH_KEEP = 64 * 1024 };
 
-#define NO_STORE STR("Cache-Control: no-store\r\n")
+bool eio_away_is(const struct eio_away *away, struct str gateway, uint64_t number)
+{
+    return away && away->number == number &&
+           str_eq(gateway, str_range(away->gateway, EIO_GATEWAY_ID_LEN));
+}
 
+static bool is_polled(const struct eio_session *session)
+{
+    return session->poll || session->away;
+}
+
+/* Where the answer can't reach another gateway, the session ends from inside. */
 static void respond_poll(struct eio_session *session, struct str body)
 {
-    struct http_exchange *poll = session->poll;
+    struct eio_away *away = session->away;
+    struct eio_asker asker = {.exchange = session->poll, .sid = eio_session_sid(session)};
+    if (away) {
+        asker.gateway = str_range(away->gateway, EIO_GATEWAY_ID_LEN);
+        asker.number = away->number;
+    }
     session->poll = NULL;
-    http_respond(poll, 200, STR("text/plain; charset=UTF-8"), NO_STORE, body);
+    session->away = NULL;
+    eio_answer(session->server, &asker, EIO_PACKETS, body);
+    free(away);
 }
 
 /* The peer gave its poll up: nobody is there any more. */
+void eio_polling_abort(struct eio_session *session)
+{
+    session->poll = NULL;
+    free(session->away);
+    session->away = NULL;
+    eio_session_end(session, EIO_CLOSE_TRANSPORT);
+}
+
 static void on_abort(struct http_exchange *exchange)
 {
-    struct eio_session *session = http_exchange_owner(exchange);
-    session->poll = NULL;
-    eio_session_end(session, EIO_CLOSE_TRANSPORT);
+    eio_polling_abort(http_exchange_owner(exchange));
 }
 
 void eio_polling_noop(struct eio_session *session)
 {
-    if (session->poll) {
+    if (is_polled(session)) {
         respond_poll(session, STR("6"));
     }
 }
 
-static void wait_for_packets(struct eio_session *session, struct http_exchange *exchange)
+static struct eio_away *away_new(const struct eio_asker *asker)
 {
-    session->poll = exchange;
-    http_exchange_watch(exchange, on_abort, session);
-    eio_session_touch(session);
+    struct eio_away *away = malloc(sizeof *away);
+    if (away) {
+        away->number = asker->number;
+        memcpy(away->gateway, asker->gateway.ptr, EIO_GATEWAY_ID_LEN);
+    }
+    return away;
+}
+
+static void wait_for_packets(struct eio_session *session, const struct eio_asker *asker)
+{
+    session->poll = asker->exchange;
+    if (session->poll) {
+        http_exchange_watch(session->poll, on_abort, session);
+    } else {
+        session->away = away_new(asker);
+    }
+    if (is_polled(session)) {
+        eio_session_touch(session);
+    } else {
+        eio_answer(session->server, asker, EIO_BUSY, STR(""));
+        eio_session_end(session, EIO_CLOSE_TRANSPORT);
+    }
 }
 
 /*
  * Two polls at once are a broken client, save while it upgrades: it may have started the second
  * before the first was answered.
  */
-void eio_polling_poll(struct eio_session *session, struct http_exchange *exchange)
+void eio_polling_poll(struct eio_session *session, const struct eio_asker *asker)
 {
-    if (session->poll && eio_upgrade_probed(session)) {
+    if (is_polled(session) && eio_upgrade_probed(session)) {
         eio_polling_noop(session);
     }
-    if (session->poll) {
-        eio_respond_error(exchange, EIO_ERROR_REQUEST);
+    if (is_polled(session)) {
+        eio_answer_error(session->server, asker, EIO_ERROR_REQUEST);
         eio_session_end(session, EIO_CLOSE_PROTOCOL);
         return;
     }
-    wait_for_packets(session, exchange);
+    wait_for_packets(session, asker);
 }
 
 /* Packets of a body, one after the other, until the session has enough of it. */
@@ -68,7 +113,7 @@ static enum err receive_all(struct eio_session *session, struct str body)
     return err;
 }
 
-static bool is_bytes(const struct http_request *request)
+bool eio_polling_is_bytes(const struct http_request *request)
 {
     struct str type = http_request_header(request, STR("Content-Type"));
     struct str media;
@@ -76,40 +121,34 @@ static bool is_bytes(const struct http_request *request)
            str_eq_nocase(str_trim(media), STR("application/octet-stream"));
 }
 
-static enum err receive_body(struct eio_session *session, const struct http_request *request)
+static enum err receive_body(struct eio_session *session, struct str body)
 {
-    const struct eio_server_options *options = session->server->options;
-    if (is_bytes(request) || request->body.len == 0 ||
-        eio_payload_count(request->body) > options->max_packets_per_post) {
-        return ERR_PROTO;
-    }
-    return receive_all(session, request->body);
+    size_t max = session->server->options->max_packets_per_post;
+    bool fits = body.len > 0 && eio_payload_count(body) <= max;
+    return fits ? receive_all(session, body) : ERR_PROTO;
 }
 
 /* Two POSTs at once are a broken client: nothing would tell whose packets come first. */
-void eio_polling_post(struct eio_session *session, struct http_exchange *exchange,
-                      const struct http_request *request)
+void eio_polling_post(struct eio_session *session, const struct eio_asker *asker, struct str body)
 {
+    struct eio_server *server = session->server;
     if (session->posting) {
-        eio_respond_error(exchange, EIO_ERROR_REQUEST);
+        eio_answer_error(server, asker, EIO_ERROR_REQUEST);
         eio_session_end(session, EIO_CLOSE_PROTOCOL);
         return;
     }
-    if (request->body.len > session->server->options->max_payload) {
-        http_respond(exchange, 413, STR("text/plain"), NO_STORE, STR("Payload too large"));
+    if (body.len > server->options->max_payload) {
+        eio_answer(server, asker, EIO_TOO_LARGE, STR(""));
         return;
     }
-    enum err err = receive_body(session, request);
-    bool broken = err == ERR_PROTO;
+    enum err err = receive_body(session, body);
     if (err) {
-        eio_session_end(session, broken ? EIO_CLOSE_PROTOCOL : EIO_CLOSE_TRANSPORT);
+        eio_session_end(session, err == ERR_PROTO ? EIO_CLOSE_PROTOCOL : EIO_CLOSE_TRANSPORT);
     }
-    if (broken) {
-        eio_respond_error(exchange, EIO_ERROR_REQUEST);
-    } else if (err) {
-        http_respond(exchange, 503, STR("text/plain"), NO_STORE, STR("No memory"));
+    if (err == ERR_PROTO) {
+        eio_answer_error(server, asker, EIO_ERROR_REQUEST);
     } else {
-        http_respond(exchange, 200, STR("text/html"), NO_STORE, STR("ok"));
+        eio_answer(server, asker, err ? EIO_BUSY : EIO_TAKEN, STR(""));
     }
 }
 
@@ -118,7 +157,7 @@ static enum err polling_send(struct eio_session *session, struct rcbuf *packet)
     enum err err = eio_queue_push(&session->queue, packet, session->server->options->queue_bytes);
     if (err) {
         eio_session_end(session, EIO_CLOSE_SLOW);
-    } else if (session->poll) {
+    } else if (is_polled(session)) {
         eio_session_touch(session);
     }
     return err;
@@ -127,7 +166,7 @@ static enum err polling_send(struct eio_session *session, struct rcbuf *packet)
 static void polling_ping(struct eio_session *session)
 {
     session->ping_due = true;
-    if (session->poll) {
+    if (is_polled(session)) {
         eio_session_touch(session);
     }
 }
@@ -203,7 +242,7 @@ static void answer(struct eio_session *session, struct buf *body)
 
 static void polling_flush(struct eio_session *session)
 {
-    if (session->poll && something_to_send(session)) {
+    if (is_polled(session) && something_to_send(session) && !eio_relay_holds_back(session)) {
         answer(session, &session->server->scratch);
         give_scratch_back(&session->server->scratch);
     }
@@ -212,7 +251,7 @@ static void polling_flush(struct eio_session *session)
 /* Without a poll to say so, the next one is waited for, until the deadline. */
 static void polling_close(struct eio_session *session)
 {
-    if (session->poll) {
+    if (is_polled(session)) {
         eio_session_touch(session);
     }
 }
@@ -220,7 +259,7 @@ static void polling_close(struct eio_session *session)
 /* As the reference has it: a client that said good-bye itself gets a noop on its poll. */
 static void polling_drop(struct eio_session *session)
 {
-    if (session->poll) {
+    if (is_polled(session)) {
         respond_poll(session, session->reason == EIO_CLOSE_CLIENT ? STR("6") : STR("1"));
     }
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "engineio/internal.h"
+#include "engineio/relay.h"
 #include "util/clock.h"
 #include "websocket/handshake.h"
 
@@ -45,12 +46,17 @@ static void refuse(struct eio_server *server, struct http_exchange *exchange,
     eio_respond_error(exchange, error);
 }
 
+struct str eio_server_gateway_id(const struct eio_server *server)
+{
+    return server->relay ? str_from(server->relay->options.gateway_id) : STR("");
+}
+
 static struct str sid_of(const struct map_node *node)
 {
     return eio_session_sid(container_of(node, struct eio_session, node));
 }
 
-static struct eio_session *find(const struct eio_server *server, struct str sid)
+struct eio_session *eio_server_find(const struct eio_server *server, struct str sid)
 {
     struct map_node *node = map_find(&server->by_sid, sid);
     return node ? container_of(node, struct eio_session, node) : NULL;
@@ -118,7 +124,7 @@ static void begin_websocket(struct eio_session *session, struct http_exchange *e
 static void begin_polling(struct eio_session *session, struct http_exchange *exchange)
 {
     eio_session_opened(session);
-    eio_polling_poll(session, exchange);
+    eio_polling_poll(session, &(struct eio_asker){.exchange = exchange});
 }
 
 /* Whether there is a place for one more; one that nobody has connected on may be taken back for it.
@@ -168,21 +174,34 @@ static void on_handshake(struct eio_server *server, struct http_exchange *exchan
 static void on_polling_request(struct eio_session *session, struct http_exchange *exchange,
                                const struct http_request *request)
 {
+    const struct eio_asker asker = {.exchange = exchange};
     if (request->method == HTTP_GET) {
-        eio_polling_poll(session, exchange);
+        eio_polling_poll(session, &asker);
+    } else if (request->method == HTTP_POST && eio_polling_is_bytes(request)) {
+        eio_session_end(session, EIO_CLOSE_PROTOCOL);
+        eio_respond_error(exchange, EIO_ERROR_REQUEST);
     } else if (request->method == HTTP_POST) {
-        eio_polling_post(session, exchange, request);
+        eio_polling_post(session, &asker, request->body);
     } else {
         eio_respond_error(exchange, EIO_ERROR_REQUEST);
     }
+}
+
+/* Whether a session that is not here may be with another gateway. */
+static bool is_elsewhere(const struct eio_server *server, struct str sid)
+{
+    return server->relay && eio_sid_has_owner(sid) &&
+           !str_starts(sid, eio_server_gateway_id(server));
 }
 
 /* A request that names its session. */
 static void on_session_request(struct eio_server *server, struct http_exchange *exchange,
                                const struct http_request *request, const struct eio_query *query)
 {
-    struct eio_session *session = find(server, query->sid);
-    if (!session) {
+    struct eio_session *session = eio_server_find(server, query->sid);
+    if (!session && !query->websocket && is_elsewhere(server, query->sid)) {
+        eio_relay_request(server, exchange, request, query->sid);
+    } else if (!session) {
         refuse(server, exchange, query, EIO_ERROR_SID);
     } else if (query->upgrade != query->websocket ||
                (!query->websocket && session->transport != &eio_polling)) {
@@ -222,23 +241,24 @@ static void on_request(void *owner, struct http_exchange *exchange,
     }
 }
 
-/* The session that a POST is for; NULL where it will be refused whatever its body is. */
-static struct eio_session *posted_to(const struct eio_server *server,
-                                     const struct http_request *request)
+/* The sid that packets are posted to; empty for any other request. */
+static struct str posted_to(const struct eio_server *server, const struct http_request *request)
 {
     struct eio_query query = {0};
-    if (request->method != HTTP_POST || !path_is_ours(server, request->path) ||
-        eio_query_read(request, &query) != EIO_NO_ERROR || query.websocket) {
-        return NULL;
-    }
-    struct eio_session *session = query.sid.len > 0 ? find(server, query.sid) : NULL;
-    return session && session->transport == &eio_polling ? session : NULL;
+    bool is_post = request->method == HTTP_POST && path_is_ours(server, request->path) &&
+                   eio_query_read(request, &query) == EIO_NO_ERROR && !query.websocket;
+    return is_post ? query.sid : STR("");
 }
 
+/* Not for one that will be refused whatever its body is. */
 static bool on_body_begin(void *owner, const struct http_request *request)
 {
-    struct eio_session *session = posted_to(owner, request);
-    if (!session || session->posting) {
+    struct str sid = posted_to(owner, request);
+    struct eio_session *session = eio_server_find(owner, sid);
+    if (!session) {
+        return is_elsewhere(owner, sid);
+    }
+    if (session->transport != &eio_polling || session->posting) {
         return false;
     }
     session->posting = true;
@@ -247,7 +267,7 @@ static bool on_body_begin(void *owner, const struct http_request *request)
 
 static void on_body_end(void *owner, const struct http_request *request)
 {
-    struct eio_session *session = posted_to(owner, request);
+    struct eio_session *session = eio_server_find(owner, posted_to(owner, request));
     if (session) {
         session->posting = false;
     }
@@ -330,6 +350,7 @@ void eio_server_free(struct eio_server *server)
         work(&server->due);
     }
     loop_task_cancel(&server->turn);
+    eio_relay_free(server->relay);
     map_fini(&server->by_sid);
     buf_fini(&server->scratch);
     rcbuf_unref(&server->ping);

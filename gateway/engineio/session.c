@@ -8,7 +8,7 @@
 #include "util/rand.h"
 
 enum {
-    SID_LEN = 20,       /* 120 random bits */
+    SID_RANDOM = 20,    /* characters: 120 random bits */
     DEADLINE_MS = 5000, /* for a client to take its last bytes and to answer a close frame */
 };
 
@@ -87,15 +87,18 @@ struct eio_session *eio_session_new(struct eio_server *server, struct net_conn *
     char peer[NET_PEER_MAX];
     net_conn_peer(conn, peer);
     size_t peer_size = strlen(peer) + 1;
-    struct eio_session *session = calloc(1, sizeof *session + SID_LEN + peer_size);
+    struct str owner = eio_server_gateway_id(server);
+    size_t sid_len = owner.len + SID_RANDOM;
+    struct eio_session *session = calloc(1, sizeof *session + sid_len + peer_size);
     if (!session) {
         return NULL;
     }
     session->server = server;
     session->transport = transport;
-    session->sid_len = SID_LEN;
-    rand_id(session->text, SID_LEN);
-    memcpy(session->text + SID_LEN, peer, peer_size);
+    session->sid_len = (uint8_t)sid_len;
+    memcpy(session->text, owner.ptr, owner.len);
+    rand_id(session->text + owner.len, SID_RANDOM);
+    memcpy(session->text + sid_len, peer, peer_size);
     list_init(&session->due);
     if (map_insert(&server->by_sid, &session->node)) {
         free(session);
@@ -217,6 +220,7 @@ void eio_session_end(struct eio_session *session, enum eio_close_reason reason)
     loop_timer_cancel(session->server->loop, &session->timer);
     session->transport->drop(session);
     eio_queue_clear(&session->queue);
+    list_remove(&session->due); /* it may have been waiting for others */
     eio_session_touch(session);
 }
 

@@ -1,0 +1,154 @@
+/* Requests of other gateways for sessions that are here. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engineio/relay.h"
+#include "log/log.h"
+
+/* An answer on its way to a gateway. */
+struct sending {
+    struct eio_relay *relay;
+    struct list node; /* of relay->sendings, until Redis has answered */
+    size_t bytes;
+    bool ends; /* its session does not outlive its loss */
+    uint8_t sid_len;
+    char sid[];
+};
+
+static void sending_free(struct sending *sending)
+{
+    struct eio_relay *relay = sending->relay;
+    list_remove(&sending->node);
+    relay->stats.bytes -= sending->bytes;
+    free(sending);
+    eio_relay_unblock(relay);
+}
+
+/* The packets of a poll's answer are not in the queue any more: a client that lost them has to come
+ * back, and to recover. */
+static void on_sent(void *context, const struct redisReply *reply)
+{
+    struct sending *sending = context;
+    struct eio_server *server = sending->relay->server;
+    struct eio_session *session = NULL;
+    if (sending->ends && bus_control_sent(reply) != BUS_SENT) {
+        session = eio_server_find(server, str_range(sending->sid, sending->sid_len));
+    }
+    sending_free(sending);
+    if (session) {
+        eio_session_end(session, EIO_CLOSE_TRANSPORT);
+    }
+}
+
+static struct sending *sending_new(struct eio_relay *relay, struct str sid, size_t bytes, bool ends)
+{
+    struct sending *sending = malloc(sizeof *sending + sid.len);
+    if (sending) {
+        *sending = (struct sending){
+            .relay = relay, .bytes = bytes, .ends = ends, .sid_len = (uint8_t)sid.len};
+        memcpy(sending->sid, sid.ptr, sid.len);
+        list_init(&sending->node);
+        list_push_back(&relay->sendings, &sending->node);
+        relay->stats.bytes += bytes;
+    }
+    return sending;
+}
+
+static enum err send_answer(struct eio_relay *relay, struct str gateway, struct str head,
+                            struct str body, struct sending *sending)
+{
+    struct buf channel = {0};
+    const struct str pieces[] = {head, body};
+    enum err err = bus_gateway_channel(relay->options.keys, gateway, &channel);
+    if (!err && !bus_control_send(relay->store, buf_str(&channel), STR("relayed"), pieces,
+                                  ARRAY_LEN(pieces), on_sent, sending)) {
+        err = ERR_NOMEM;
+    }
+    buf_fini(&channel);
+    return err;
+}
+
+void eio_owner_answer(struct eio_server *server, const struct eio_asker *asker,
+                      const struct eio_relay_answer *answer)
+{
+    struct eio_relay *relay = server->relay;
+    struct buf head = {0};
+    bool ends = answer->outcome == EIO_PACKETS;
+    struct sending *sending = sending_new(relay, asker->sid, answer->body.len, ends);
+    enum err err = sending ? eio_relay_write_answer(answer, &head) : ERR_NOMEM;
+    err = err ? err : send_answer(relay, asker->gateway, buf_str(&head), answer->body, sending);
+    buf_fini(&head);
+    if (err && sending) {
+        sending_free(sending);
+    }
+    struct eio_session *session = err && ends ? eio_server_find(server, asker->sid) : NULL;
+    if (session) {
+        eio_session_end(session, EIO_CLOSE_TRANSPORT);
+    }
+}
+
+void eio_owner_forget_answers(struct eio_relay *relay)
+{
+    for (struct list *node; (node = list_pop_front(&relay->sendings));) {
+        free(list_entry(node, struct sending, node));
+    }
+}
+
+/* --- What is asked --- */
+
+static void abort_poll(struct eio_session *session, const struct eio_relay_request *request)
+{
+    if (eio_away_is(session->away, request->gateway, request->number)) {
+        eio_polling_abort(session);
+    }
+}
+
+/* The packets of an answer that was lost are lost. */
+static void poll_again(struct eio_session *session, const struct eio_relay_request *request,
+                       const struct eio_asker *asker)
+{
+    if (!eio_away_is(session->away, request->gateway, request->number)) {
+        eio_answer_error(session->server, asker, EIO_ERROR_SID);
+        eio_session_end(session, EIO_CLOSE_TRANSPORT);
+    }
+}
+
+static void perform(struct eio_session *session, const struct eio_relay_request *request,
+                    const struct eio_asker *asker)
+{
+    switch (request->verb) {
+    case EIO_RELAY_POLL:
+        eio_polling_poll(session, asker);
+        break;
+    case EIO_RELAY_POLL_AGAIN:
+        poll_again(session, request, asker);
+        break;
+    case EIO_RELAY_POST:
+        eio_polling_post(session, asker, request->body);
+        break;
+    case EIO_RELAY_ABORT:
+        abort_poll(session, request);
+        break;
+    case EIO_RELAY_VERBS:
+        break;
+    }
+}
+
+static bool wants_answer(const struct eio_relay_request *request)
+{
+    return request->verb != EIO_RELAY_ABORT;
+}
+
+void eio_owner_asked(struct eio_relay *relay, const struct eio_relay_request *request)
+{
+    struct eio_server *server = relay->server;
+    struct eio_session *session = eio_server_find(server, request->sid);
+    const struct eio_asker asker = {
+        .gateway = request->gateway, .number = request->number, .sid = request->sid};
+    relay->stats.answered++;
+    if (session && session->transport == &eio_polling) {
+        perform(session, request, &asker);
+    } else if (wants_answer(request)) {
+        eio_answer_error(server, &asker, session ? EIO_ERROR_REQUEST : EIO_ERROR_SID);
+    }
+}

@@ -1,0 +1,41 @@
+/*
+ * The relay of one gateway: what it asks of others (relay.c) and what others ask of it (owner.c).
+ * For the files of this room.
+ */
+#ifndef ENGINEIO_RELAY_H
+#define ENGINEIO_RELAY_H
+
+#include "bus/control.h"
+#include "engineio/fleet.h"
+#include "engineio/internal.h"
+#include "engineio/relay_message.h"
+
+struct eio_relay {
+    struct eio_server *server;
+    struct eio_fleet_options options;
+    struct bus_store *store;
+    struct bus_listener asked, answered;
+    struct map errands;   /* what we ask, by number */
+    struct map peers;     /* gateways that are asked something, by id */
+    struct list sendings; /* answers of ours that Redis has not confirmed */
+    struct list blocked;  /* sessions whose answer waits until less is on its way */
+    uint64_t last_number;
+    struct wheel_timer watch; /* while there are peers */
+    uint64_t ups;             /* connections to Redis so far, when it was last looked at */
+    uint64_t up_ms;           /* when the last one was seen */
+    struct eio_fleet_stats stats;
+};
+
+/* owner.c */
+
+/* Another gateway asks. */
+void eio_owner_asked(struct eio_relay *relay, const struct eio_relay_request *request);
+/* Nobody will hear what Redis says to answers that are on their way. */
+void eio_owner_forget_answers(struct eio_relay *relay);
+
+/* relay.c */
+
+/* Lets those go on who waited until less was on its way. */
+void eio_relay_unblock(struct eio_relay *relay);
+
+#endif

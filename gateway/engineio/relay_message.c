@@ -1,0 +1,109 @@
+#include "engineio/relay_message.h"
+
+#include "engineio/fleet.h"
+
+enum { SID_LEN_MAX = 64 };
+
+static const char *const verbs[EIO_RELAY_VERBS] = {
+    [EIO_RELAY_POLL] = "poll",
+    [EIO_RELAY_POLL_AGAIN] = "poll-again",
+    [EIO_RELAY_POST] = "post",
+    [EIO_RELAY_ABORT] = "abort",
+};
+
+static const char *const outcomes[EIO_OUTCOMES] = {
+    [EIO_PACKETS] = "packets", [EIO_TAKEN] = "taken",     [EIO_TOO_LARGE] = "too-large",
+    [EIO_BUSY] = "busy",       [EIO_REFUSED] = "refused",
+};
+
+/* It goes into the name of a channel, and into messages. */
+bool eio_sid_has_owner(struct str sid)
+{
+    for (size_t i = 0; i < sid.len; i++) {
+        char c = sid.ptr[i];
+        bool fine = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                    c == '-' || c == '_';
+        if (!fine) {
+            return false;
+        }
+    }
+    return sid.len > EIO_GATEWAY_ID_LEN && sid.len <= SID_LEN_MAX;
+}
+
+/* The index of a word in a table; `count` where it is not there. */
+static size_t find_word(const char *const *table, size_t count, struct str word)
+{
+    size_t i = 0;
+    while (i < count && !str_eq(str_from(table[i]), word)) {
+        i++;
+    }
+    return i;
+}
+
+enum err eio_relay_write_request(const struct eio_relay_request *request, struct buf *out)
+{
+    return buf_printf(out, STR_FMT " %llu %s " STR_FMT "\n", STR_ARG(request->gateway),
+                      (unsigned long long)request->number, verbs[request->verb],
+                      STR_ARG(request->sid));
+}
+
+enum err eio_relay_write_answer(const struct eio_relay_answer *answer, struct buf *out)
+{
+    unsigned long long number = answer->number;
+    return answer->outcome == EIO_REFUSED
+               ? buf_printf(out, "%llu refused %u\n", number, (unsigned)answer->error)
+               : buf_printf(out, "%llu %s\n", number, outcomes[answer->outcome]);
+}
+
+/* The first line of `payload`, and what follows. PROTO where it has no end. */
+static enum err split_head(struct str payload, struct str *ret_head, struct str *ret_body)
+{
+    *ret_body = payload;
+    return str_split(ret_body, '\n', ret_head) && ret_body->ptr ? OK : ERR_PROTO;
+}
+
+enum err eio_relay_read_request(struct str payload, struct eio_relay_request *ret_request)
+{
+    struct str head, number, verb;
+    struct eio_relay_request request;
+    if (split_head(payload, &head, &request.body) || !str_split(&head, ' ', &request.gateway) ||
+        !str_split(&head, ' ', &number) || !str_split(&head, ' ', &verb) ||
+        !str_split(&head, ' ', &request.sid) || head.ptr || request.gateway.len == 0) {
+        return ERR_PROTO;
+    }
+    size_t index = find_word(verbs, EIO_RELAY_VERBS, verb);
+    if (index == EIO_RELAY_VERBS || str_to_u64(number, &request.number)) {
+        return ERR_PROTO;
+    }
+    request.verb = (enum eio_relay_verb)index;
+    *ret_request = request;
+    return OK;
+}
+
+static enum err read_error(struct str *head, struct eio_relay_answer *answer)
+{
+    struct str word;
+    uint64_t error;
+    if (!str_split(head, ' ', &word) || str_to_u64(word, &error) || error >= EIO_NO_ERROR) {
+        return ERR_PROTO;
+    }
+    answer->error = (enum eio_error)error;
+    return OK;
+}
+
+enum err eio_relay_read_answer(struct str payload, struct eio_relay_answer *ret_answer)
+{
+    struct str head, number, outcome;
+    struct eio_relay_answer answer = {.error = EIO_NO_ERROR};
+    if (split_head(payload, &head, &answer.body) || !str_split(&head, ' ', &number) ||
+        !str_split(&head, ' ', &outcome) || str_to_u64(number, &answer.number)) {
+        return ERR_PROTO;
+    }
+    size_t index = find_word(outcomes, EIO_OUTCOMES, outcome);
+    if (index == EIO_OUTCOMES || (index == EIO_REFUSED && read_error(&head, &answer)) || head.ptr) {
+        return ERR_PROTO;
+    }
+    answer.outcome = (enum eio_outcome)index;
+    *ret_answer = answer;
+    return OK;
+}
