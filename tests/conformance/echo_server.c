@@ -10,13 +10,15 @@
 #include <string.h>
 
 #include "echo.h"
+#include "echo_fleet.h"
 #include "engineio/server.h"
 #include "http/server.h"
 #include "log/log.h"
 #include "loop/loop.h"
 
 struct settings {
-    bool engine; /* echo at Engine.IO level */
+    bool engine;         /* echo at Engine.IO level */
+    uint64_t redis_port; /* of those who share sessions; 0: alone */
     struct http_server_options http;
     struct eio_server_options eio;
     struct sio_server_options sio;
@@ -27,6 +29,7 @@ struct echo {
     struct loop *loop;
     struct sio_server *sio;
     struct eio_server *eio;
+    struct echo_fleet *fleet; /* NULL: alone */
     struct http_server *http;
     struct http_handler handler;
     struct event *signals[2];
@@ -80,6 +83,7 @@ enum flag {
     FLAG_CORS,
     FLAG_MAX_SESSIONS,
     FLAG_ENGINE,
+    FLAG_REDIS_PORT,
     FLAG_DEBUG,
     FLAG_HELP,
 };
@@ -95,6 +99,7 @@ static const struct option flags[] = {
     {"cors", required_argument, NULL, FLAG_CORS},
     {"max-sessions", required_argument, NULL, FLAG_MAX_SESSIONS},
     {"engine", no_argument, NULL, FLAG_ENGINE},
+    {"redis-port", required_argument, NULL, FLAG_REDIS_PORT},
     {"debug", no_argument, NULL, FLAG_DEBUG},
     {"help", no_argument, NULL, FLAG_HELP},
     {0},
@@ -102,15 +107,17 @@ static const struct option flags[] = {
 
 static void print_help(void)
 {
-    puts("echo_server: echoes Engine.IO messages, or Socket.IO events, for protocol tests.\n\n"
-         "  --host ADDRESS --port PORT   where to listen (127.0.0.1, 3000; 0: any free port)\n"
-         "  --path PATH                  of the endpoint (/socket.io/)\n"
-         "  --engine                     echo at Engine.IO level, without Socket.IO\n"
-         "  --ping-interval MS --ping-timeout MS (300, 200)\n"
-         "  --upgrade-timeout MS --connect-timeout MS (1000, 1000)\n"
-         "  --cors ORIGINS               comma list or * (*)\n"
-         "  --max-sessions N             one more is answered 503 (10000)\n"
-         "  --debug                      log every step");
+    puts(
+        "echo_server: echoes Engine.IO messages, or Socket.IO events, for protocol tests.\n\n"
+        "  --host ADDRESS --port PORT   where to listen (127.0.0.1, 3000; 0: any free port)\n"
+        "  --path PATH                  of the endpoint (/socket.io/)\n"
+        "  --engine                     echo at Engine.IO level, without Socket.IO\n"
+        "  --ping-interval MS --ping-timeout MS (300, 200)\n"
+        "  --upgrade-timeout MS --connect-timeout MS (1000, 1000)\n"
+        "  --cors ORIGINS               comma list or * (*)\n"
+        "  --max-sessions N             one more is answered 503 (10000)\n"
+        "  --redis-port PORT            share sessions with all echo servers that know this Redis\n"
+        "  --debug                      log every step");
 }
 
 static uint64_t number(const char *text)
@@ -156,6 +163,9 @@ static void set_flag(struct settings *settings, int flag, const char *value)
     case FLAG_ENGINE:
         settings->engine = true;
         break;
+    case FLAG_REDIS_PORT:
+        settings->redis_port = number(value);
+        break;
     case FLAG_DEBUG:
         log_setup(LOG_LEVEL_DEBUG, LOG_FORMAT_TEXT, NULL, NULL);
         break;
@@ -195,7 +205,9 @@ static bool open_layers(struct echo *echo)
                                      settings->engine ? &echo_engine_ops : sio_server_session_ops(),
                                      echo->sio)
                     : NULL;
-    return echo->eio;
+    return echo->eio &&
+           (settings->redis_port == 0 ||
+            echo_fleet_join(echo->loop, settings->redis_port, echo->eio, &echo->fleet) == OK);
 }
 
 static bool listen_for_clients(struct echo *echo)
@@ -224,6 +236,7 @@ static void close_all(struct echo *echo)
     }
     eio_server_free(echo->eio);
     http_server_free(echo->http);
+    echo_fleet_free(echo->fleet);
     sio_server_free(echo->sio);
     loop_free(echo->loop);
 }

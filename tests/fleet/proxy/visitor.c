@@ -164,7 +164,8 @@ static void end_answer(struct visitor *visitor)
         backend_keep(visitor->backend, visitor->server);
         visitor->server = NULL;
     }
-    if (visitor->asked.close || visitor->endless) {
+    if (visitor->asked.close || visitor->endless ||
+        (visitor->asked.upgrade && visitor->server_closes)) {
         leave(visitor);
         return;
     }
@@ -228,8 +229,9 @@ static void begin_answer(struct visitor *visitor)
     visitor->left = empty ? 0 : answer.body;
     visitor->endless = !empty && !answer.has_length;
     visitor->server_closes = answer.close;
-    message_move_head(input, bufferevent_get_output(visitor->client), &answer, false,
-                      visitor->asked.close || visitor->endless);
+    /* Whoever wanted a WebSocket is told all that was said instead, and may be hung up on. */
+    message_move_head(input, bufferevent_get_output(visitor->client), &answer,
+                      visitor->asked.upgrade, visitor->asked.close || visitor->endless);
     visitor->state = ANSWERING;
     move_body(visitor);
 }
