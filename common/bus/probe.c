@@ -110,7 +110,10 @@ enum err bus_probe_send(struct bus_subscriber *subscriber, unsigned partition)
 
 void bus_subscriber_probe(struct bus_subscriber *subscriber)
 {
-    enum err err = bus_probe_send(subscriber, 0);
+    enum err err = OK;
+    for (unsigned i = 0; i < subscriber->keys.partitions && !err; i++) {
+        err = bus_probe_send(subscriber, i);
+    }
     (void)err; /* those that are sent regularly will do, too */
 }
 

@@ -2,6 +2,7 @@
 #include "app/admission.h"
 
 #include "app/app.h"
+#include "app/move.h"
 #include "log/log.h"
 #include "util/clock.h"
 #include "util/jtext.h"
@@ -136,7 +137,9 @@ void app_promise_greeting(struct app_member *member)
 void app_automatic_end(const struct app_join *join, enum app_join_result result)
 {
     struct app_member *member = join->member;
-    if (member->recovery) {
+    if (app_move_is_arriving(member)) {
+        app_move_joined(member, result == APP_JOIN_DONE);
+    } else if (member->recovery) {
         app_recovery_joined(member, join, result == APP_JOIN_DONE);
     } else if (result == APP_JOIN_FAILED) {
         eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
@@ -189,6 +192,8 @@ void app_member_end(struct app_member *member, bool comes_back)
     struct app *app = member->app;
     app_recovery_free(member->recovery);
     member->recovery = NULL;
+    app_move_free(member->move);
+    member->move = NULL;
     app_session_end(member->session, comes_back);
     member->session = NULL;
     app_joins_forget(&app->joins, member);

@@ -4,6 +4,7 @@
 
 #include "app/admission.h"
 #include "app/handlers.h"
+#include "app/move.h"
 #include "log/log.h"
 
 enum { TROUBLES_LOGGED_A_SECOND = 5 };
@@ -43,10 +44,22 @@ static void on_disconnect(struct sio_socket *socket, enum sio_disconnect_reason 
               LOG_CSTR("reason", reason == SIO_DISCONNECT_TRANSPORT
                                      ? eio_close_reason_name(session_reason)
                                      : "disconnect packet"));
+    if (session_reason == EIO_CLOSE_MOVED) {
+        app_session_forget(member->session);
+        member->session = NULL;
+    }
     app_member_end(member, reason == SIO_DISCONNECT_TRANSPORT);
 }
 
-static const struct sio_namespace_ops namespace_ops = {on_connect, on_event, on_disconnect};
+static const struct sio_namespace_ops namespace_ops = {
+    .on_connect = on_connect,
+    .on_event = on_event,
+    .on_disconnect = on_disconnect,
+    .on_leave = app_move_leave,
+    .on_arrive = app_move_arrive,
+    .on_ask = app_move_ask,
+    .on_arrived = app_move_arrived,
+};
 
 struct sio_namespace app_namespace(struct app *app)
 {
@@ -101,6 +114,7 @@ static void on_lost(void *owner, const char *why)
 static void on_passed(void *owner)
 {
     app_recovery_passed(owner);
+    app_move_passed(owner);
 }
 
 /* The client came back to another gateway, and its connection to this one is still here. */
@@ -190,6 +204,7 @@ struct app *app_new(struct loop *loop, const struct app_options *options)
     app->loop = loop;
     app->options = options;
     list_init(&app->recoveries);
+    list_init(&app->moves);
     app->subscriber = bus_subscriber_new(loop, &options->bus, &subscriber_ops, app);
     if (!app->subscriber) {
         free(app);

@@ -61,6 +61,7 @@ struct app {
     struct app_stats stats;
     struct app_recovery_stats recovery;
     struct list recoveries; /* that wait for what is passed to move (app/recovery.c) */
+    struct list moves;      /* likewise (app/move.c) */
 };
 
 /* Borrows loop and options for its lifetime; connects to Redis. NULL without memory. */

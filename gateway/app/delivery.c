@@ -2,6 +2,7 @@
 
 #include "app/app.h"
 #include "app/member.h"
+#include "app/move.h"
 #include "app/recovery.h"
 #include "socketio/server.h"
 
@@ -104,13 +105,8 @@ static bool in_any(struct app_member *member, const struct app_room *const *room
     return false;
 }
 
-static void deliver(struct app_delivery *delivery, struct app_member *member,
-                    struct app_event *event)
+void app_delivery_to(struct app_member *member, struct app_event *event)
 {
-    if (member->recovery) {
-        app_recovery_hold(member, event);
-        return;
-    }
     if (event->id != 0) {
         member->last_id = event->id; /* due to it, whether it can be sent or not */
     }
@@ -121,7 +117,18 @@ static void deliver(struct app_delivery *delivery, struct app_member *member,
     }
     /* A member that can't take it any more is closing, which is reported where it is closed. */
     if (!sio_socket_send(member->socket, packet)) {
-        delivery->stats.deliveries++;
+        member->app->delivery.stats.deliveries++;
+    }
+}
+
+static void deliver(struct app_member *member, const struct app_room *room, struct app_event *event)
+{
+    if (member->recovery) {
+        app_recovery_hold(member, event);
+    } else if (app_move_is_arriving(member)) {
+        app_move_hold(member, room, event);
+    } else {
+        app_delivery_to(member, event);
     }
 }
 
@@ -150,7 +157,7 @@ void app_delivery_message(struct app_delivery *delivery, struct app_room *room,
         bool has_it = by_id ? members[i]->last_id >= envelope->id
                             : in_any(members[i], earlier, earlier_count);
         if (!has_it) {
-            deliver(delivery, members[i], event);
+            deliver(members[i], room, event);
         }
     }
 }

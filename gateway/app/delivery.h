@@ -46,4 +46,7 @@ void app_delivery_cut_off(struct app_room *room);
 /* Counts and logs what came on a channel of ours and is not fit to be passed on. */
 void app_delivery_drop(struct app_delivery *delivery, struct str channel, const char *why);
 
+/* One event to one member, whether or not it had it. */
+void app_delivery_to(struct app_member *member, struct app_event *event);
+
 #endif

@@ -64,6 +64,13 @@ bool app_member_owns(const struct app_member *member, const struct room_name *ro
     return app_member_is_sub(member, room) || app_member_is_address(member, room);
 }
 
+bool app_member_may_enter(const struct app_member *member, struct str room,
+                          struct room_name *ret_name)
+{
+    return !room_name_parse(room, ret_name) &&
+           (ret_name->kind != ROOM_USER || app_member_owns(member, ret_name));
+}
+
 struct app_membership *app_member_in(struct app_member *member, const struct app_room *room)
 {
     for (unsigned i = 0; i < member->count; i++) {

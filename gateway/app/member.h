@@ -17,6 +17,7 @@
 
 struct app;
 struct app_event;
+struct app_move;
 struct app_recovery;
 struct app_session;
 
@@ -35,6 +36,7 @@ struct app_member {
     uint64_t last_id;              /* of the event that was delivered last; 0 before the first */
     struct app_session *session;   /* NULL: it can't recover, and gets events without their ids */
     struct app_recovery *recovery; /* while it is being recovered */
+    struct app_move *move;         /* while it goes to, or comes from, another gateway */
     struct list joins;             /* struct app_join by of_member */
     struct app_membership *memberships; /* in the order of entering; `embedded` or on the heap */
     struct app_membership embedded[APP_MEMBERSHIPS_EMBEDDED];
@@ -48,7 +50,7 @@ struct app_member {
 /* NULL without memory. */
 struct app_member *app_member_new(struct app *app, struct sio_socket *socket,
                                   const struct app_identity *identity);
-/* Leaves every room. Its joins must have been cancelled, its session and recovery ended. */
+/* Leaves every room. Its joins must have been cancelled, its session, recovery and move ended. */
 void app_member_free(struct app_member *member);
 
 struct str app_member_sub(const struct app_member *member);
@@ -60,6 +62,10 @@ bool app_member_owns(const struct app_member *member, const struct room_name *ro
 bool app_member_is_address(const struct app_member *member, const struct room_name *room);
 /* Whether it is the room of its sub. */
 bool app_member_is_sub(const struct app_member *member, const struct room_name *room);
+
+/* Whether it may be in a room of that name, and which that is. */
+bool app_member_may_enter(const struct app_member *member, struct str room,
+                          struct room_name *ret_name);
 
 /* NULL where the member is not in the room. */
 struct app_membership *app_member_in(struct app_member *member, const struct app_room *room);

@@ -242,12 +242,6 @@ void app_recovery_joined(struct app_member *member, const struct app_join *join,
 
 /* --- Rooms --- */
 
-static bool permitted(struct app_member *member, struct str room, struct room_name *ret_name)
-{
-    return !room_name_parse(room, ret_name) &&
-           (ret_name->kind != ROOM_USER || app_member_owns(member, ret_name));
-}
-
 /* What the client has of a room, and until when it missed nothing. */
 static struct bus_log_position position_in(const struct app_recovery *recovery, uint64_t entered)
 {
@@ -277,7 +271,8 @@ static void join_all(struct app_recovery *recovery, struct bus_session session)
     recovery->joins++;
     while (!recovery->incomplete && bus_session_next(&session, &room)) {
         recovery->joins++;
-        if (!permitted(recovery->member, room.name, &name) || join(recovery, &name, &room)) {
+        if (!app_member_may_enter(recovery->member, room.name, &name) ||
+            join(recovery, &name, &room)) {
             recovery->joins--;
             recovery->incomplete = true;
         }

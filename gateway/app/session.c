@@ -45,18 +45,16 @@ static struct str epoch_of(struct app_session *session)
     return str_range(session->epoch, session->epoch_known ? BUS_EPOCH_LEN : 0);
 }
 
-static enum err write(struct app_session *session, struct buf *out)
+enum err app_session_describe(const struct app_member *member, struct str epoch, struct buf *out)
 {
-    const struct app_member *member = session->member;
-    const struct app_sessions *sessions = session->sessions;
     struct bus_session text = {
-        .gateway = str_from(sessions->bus->gateway_id),
-        .epoch = epoch_of(session),
+        .gateway = str_from(member->app->options->bus.gateway_id),
+        .epoch = epoch,
         .sid = sio_socket_id(member->socket),
         .sub = app_member_sub(member),
         .address = app_member_address(member),
         .last_id = member->last_id,
-        .as_of = bus_subscriber_passed(sessions->subscriber, 0).time,
+        .as_of = bus_subscriber_passed(member->app->subscriber, 0).time,
     };
     enum err err = bus_session_write(&text, out);
     return err ? err : write_rooms(member, out);
@@ -67,7 +65,7 @@ static struct bus_request *send(struct app_session *session, uint64_t ttl_ms, bu
     struct app_sessions *sessions = session->sessions;
     struct buf text = {0};
     struct bus_request *request = NULL;
-    if (!write(session, &text)) {
+    if (!app_session_describe(session->member, epoch_of(session), &text)) {
         request = bus_session_keep(bus_subscriber_store(sessions->subscriber), &sessions->bus->keys,
                                    app_session_pid(session), str_from(sessions->bus->gateway_id),
                                    !session->claimed, buf_str(&text), ttl_ms, done, session);
@@ -276,6 +274,20 @@ void app_session_end(struct app_session *session, bool comes_back)
     forget(&session->promised);
     forget(&session->next);
     free(session);
+}
+
+void app_session_forget(struct app_session *session)
+{
+    if (session) {
+        leave_map(session);
+        session->taken = true;
+        app_session_end(session, true);
+    }
+}
+
+bool app_session_is_quiet(const struct app_session *session)
+{
+    return !session->request && list_empty(&session->promised) && list_empty(&session->next);
 }
 
 bool app_sessions_enabled(const struct app_sessions *sessions)

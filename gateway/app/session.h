@@ -73,6 +73,11 @@ struct app_session *app_sessions_find(const struct app_sessions *sessions, struc
 struct app_session *app_session_new(struct app_sessions *sessions, struct app_member *member,
                                     struct str pid);
 struct str app_session_pid(const struct app_session *session);
+/* Whether nothing is being kept, and nothing was promised. */
+bool app_session_is_quiet(const struct app_session *session);
+/* A member as it stands in Redis, with ids of that epoch. LIMIT, NOMEM. */
+MUST_CHECK enum err app_session_describe(const struct app_member *member, struct str epoch,
+                                         struct buf *out);
 /*
  * Keeps the member as it is now; then it is told what was promised. Takes the promise (NULL: none).
  * Where Redis refuses, the member is told all the same, and can not recover.
@@ -80,6 +85,8 @@ struct str app_session_pid(const struct app_session *session);
 void app_session_keep(struct app_session *session, struct app_promise *promise);
 /* The client has another connection: this one is closed, and leaves no trace. */
 void app_session_take(struct app_session *session);
+/* The member went to another gateway, which keeps the session from now on. Frees. NULL is fine. */
+void app_session_forget(struct app_session *session);
 /* The member goes: to come back within the window, or for good. Frees. NULL is fine. */
 void app_session_end(struct app_session *session, bool comes_back);
 

@@ -7,7 +7,7 @@ static const struct {
     unsigned status;
     const char *type, *extra;
     const char *body; /* NULL: the asker's own */
-} answers[EIO_OUTCOMES] = {
+} answers[EIO_HTTP_OUTCOMES] = {
     [EIO_PACKETS] = {200, "text/plain; charset=UTF-8", NO_STORE, NULL},
     [EIO_TAKEN] = {200, "text/html", NO_STORE, "ok"},
     [EIO_TOO_LARGE] = {413, "text/plain", NO_STORE, "Payload too large"},
@@ -17,11 +17,11 @@ static const struct {
 void eio_answer(struct eio_server *server, const struct eio_asker *asker, enum eio_outcome outcome,
                 struct str body)
 {
-    if (asker->exchange) {
+    if (asker->exchange && outcome < EIO_HTTP_OUTCOMES) {
         http_respond(asker->exchange, answers[outcome].status, str_from(answers[outcome].type),
                      str_from(answers[outcome].extra),
                      answers[outcome].body ? str_from(answers[outcome].body) : body);
-    } else {
+    } else if (!asker->exchange) {
         const struct eio_relay_answer answer = {
             .number = asker->number, .outcome = outcome, .body = body};
         eio_owner_answer(server, asker, &answer);

@@ -20,9 +20,10 @@
 #include "websocket/stream.h"
 
 enum eio_state {
-    EIO_OPENING,   /* handshake not answered yet; everything is queued */
+    EIO_OPENING,   /* handshake not answered, or not all here yet; everything is queued */
     EIO_OPEN,      /* one current transport */
-    EIO_UPGRADING, /* polling is current, `ws` is the candidate */
+    EIO_UPGRADING, /* polling is current, the candidate is `ws`, or with another gateway */
+    EIO_LEAVING,   /* for the candidate's gateway; nothing comes from the client any more */
     EIO_CLOSING,   /* what is queued is leaving */
     EIO_CLOSED,    /* out of the sid table; on_close at the end of the turn */
     EIO_STATES,
@@ -39,7 +40,7 @@ struct eio_session {
     struct list due;      /* on server->due while the end of a turn has work for it */
     struct eio_server *server;
     const struct eio_transport *transport;
-    struct eio_upgrade *upgrade; /* owned; while UPGRADING */
+    struct eio_upgrade *upgrade; /* owned; while UPGRADING and LEAVING */
     /* The request that waits for packets, here or with another gateway: one of both, or none. */
     struct http_exchange *poll;
     struct eio_away *away;    /* owned */
@@ -97,12 +98,22 @@ void eio_answer(struct eio_server *server, const struct eio_asker *asker, enum e
 void eio_answer_error(struct eio_server *server, const struct eio_asker *asker,
                       enum eio_error error);
 
+/* guest.c */
+
+/* A session that arrives ends before it is there; false for any other. */
+bool eio_guest_forget(struct eio_session *session);
+
 /* relay.c */
 
 /* Asks the owner of a session that is not here. */
 void eio_relay_request(struct eio_server *server, struct http_exchange *exchange,
                        const struct http_request *request, struct str sid);
 void eio_relay_free(struct eio_relay *relay);
+/* The same for a WebSocket handshake: an upgrade. */
+void eio_relay_upgrade(struct eio_server *server, struct http_exchange *exchange,
+                       const struct http_request *request, struct str sid);
+/* What to say of a session that is not here and is no other gateway's. */
+enum eio_error eio_relay_error(const struct eio_server *server, struct str sid);
 /* Whether an answer to another gateway has to wait; the session's turn comes again then. */
 bool eio_relay_holds_back(struct eio_session *session);
 
@@ -114,6 +125,14 @@ void eio_owner_answer(struct eio_server *server, const struct eio_asker *asker,
 
 /* session.c */
 
+/* Whether polls and POSTs may come. */
+static inline bool eio_session_is_polling(const struct eio_session *session)
+{
+    return session->transport == &eio_polling && session->state != EIO_LEAVING;
+}
+/* One that arrives from another gateway: in OPENING, its sid as given. NULL without memory. */
+struct eio_session *eio_session_new_arriving(struct eio_server *server, struct net_conn *conn,
+                                             struct str sid);
 /* In OPENING, in the sid table. NULL without memory. */
 struct eio_session *eio_session_new(struct eio_server *server, struct net_conn *conn,
                                     const struct eio_transport *transport);
@@ -155,7 +174,14 @@ void eio_websocket_take(struct eio_session *session, struct http_exchange *excha
 /* Everything that waits for a poll leaves by WebSocket. */
 void eio_websocket_send_queue(struct eio_session *session);
 /* Accepts a WebSocket and closes it: one too many for its session. */
-void eio_websocket_turn_away(struct http_exchange *exchange, const struct http_request *request);
+void eio_websocket_turn_away(struct http_exchange *exchange, struct rcbuf *accept);
+
+/* The 101 for a WebSocket handshake. NULL with *ret_status: 400 or 426, or 503 without memory. */
+struct rcbuf *eio_websocket_accept(const struct http_request *request, unsigned *ret_status);
+/* A message of the session's stream. */
+void eio_websocket_hear(struct eio_session *session, enum ws_opcode opcode, struct str payload);
+/* A stream whose messages went elsewhere until now becomes the session's. */
+void eio_websocket_adopt(struct eio_session *session, struct ws_stream *stream);
 
 /* upgrade.c */
 void eio_upgrade_start(struct eio_session *session, struct http_exchange *exchange,
@@ -164,6 +190,13 @@ void eio_upgrade_start(struct eio_session *session, struct http_exchange *exchan
 void eio_upgrade_receive(struct eio_session *session, enum ws_opcode opcode, struct str payload);
 /* Gives the candidate up; the session stays on polling. Nothing where none is going on. */
 void eio_upgrade_fail(struct eio_session *session);
+/* The same for a candidate that another gateway has, step by step. */
+void eio_upgrade_start_away(struct eio_session *session, const struct eio_asker *asker);
+void eio_upgrade_probed_away(struct eio_session *session);
+void eio_upgrade_leave(struct eio_session *session);
+void eio_upgrade_place(struct eio_session *session, struct str place);
+/* Whether it is that gateway's, under that number. */
+bool eio_upgrade_is_away(const struct eio_session *session, struct str gateway, uint64_t number);
 /* Whether the client has probed, so that polls are to end soon. */
 bool eio_upgrade_probed(const struct eio_session *session);
 

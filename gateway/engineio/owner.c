@@ -113,6 +113,25 @@ static void poll_again(struct eio_session *session, const struct eio_relay_reque
     }
 }
 
+/* A step of an upgrade whose candidate the asking gateway has. */
+static void step(struct eio_session *session, const struct eio_relay_request *request,
+                 const struct eio_asker *asker)
+{
+    if (!eio_upgrade_is_away(session, request->gateway, request->number)) {
+        eio_answer_error(session->server, asker, EIO_ERROR_SID);
+    } else if (request->verb == EIO_RELAY_PROBED) {
+        eio_upgrade_probed_away(session);
+    } else if (request->verb == EIO_RELAY_TAKE) {
+        eio_upgrade_leave(session);
+    } else if (request->verb == EIO_RELAY_PLACE) {
+        eio_upgrade_place(session, request->body);
+    } else if (session->state == EIO_LEAVING) {
+        eio_session_end(session, EIO_CLOSE_TRANSPORT);
+    } else {
+        eio_upgrade_fail(session);
+    }
+}
+
 static void perform(struct eio_session *session, const struct eio_relay_request *request,
                     const struct eio_asker *asker)
 {
@@ -129,14 +148,22 @@ static void perform(struct eio_session *session, const struct eio_relay_request 
     case EIO_RELAY_ABORT:
         abort_poll(session, request);
         break;
-    case EIO_RELAY_VERBS:
+    case EIO_RELAY_UPGRADE:
+        eio_upgrade_start_away(session, asker);
         break;
+    default:
+        step(session, request, asker);
     }
+}
+
+static bool is_step(enum eio_relay_verb verb)
+{
+    return verb >= EIO_RELAY_PROBED && verb < EIO_RELAY_VERBS;
 }
 
 static bool wants_answer(const struct eio_relay_request *request)
 {
-    return request->verb != EIO_RELAY_ABORT;
+    return request->verb != EIO_RELAY_ABORT && request->verb != EIO_RELAY_FAIL;
 }
 
 void eio_owner_asked(struct eio_relay *relay, const struct eio_relay_request *request)
@@ -146,9 +173,11 @@ void eio_owner_asked(struct eio_relay *relay, const struct eio_relay_request *re
     const struct eio_asker asker = {
         .gateway = request->gateway, .number = request->number, .sid = request->sid};
     relay->stats.answered++;
-    if (session && session->transport == &eio_polling) {
+    bool fits = session && (is_step(request->verb) || eio_session_is_polling(session));
+    if (fits) {
         perform(session, request, &asker);
     } else if (wants_answer(request)) {
-        eio_answer_error(server, &asker, session ? EIO_ERROR_REQUEST : EIO_ERROR_SID);
+        eio_answer_error(server, &asker,
+                         session ? EIO_ERROR_REQUEST : eio_relay_error(server, request->sid));
     }
 }

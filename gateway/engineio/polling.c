@@ -90,7 +90,7 @@ void eio_polling_poll(struct eio_session *session, const struct eio_asker *asker
     if (is_polled(session) && eio_upgrade_probed(session)) {
         eio_polling_noop(session);
     }
-    if (is_polled(session)) {
+    if (is_polled(session) || session->state == EIO_CLOSED) {
         eio_answer_error(session->server, asker, EIO_ERROR_REQUEST);
         eio_session_end(session, EIO_CLOSE_PROTOCOL);
         return;

@@ -30,6 +30,7 @@ struct errand {
     struct eio_relay *relay;
     struct peer *peer;
     struct http_exchange *exchange;
+    struct rcbuf *accept;        /* of an upgrade: the 101 */
     struct bus_request *sending; /* until Redis has taken it */
     struct wheel_timer deadline;
     uint64_t number;
@@ -131,6 +132,7 @@ static void errand_free(struct errand *errand)
         not_on_its_way(errand);
     }
     loop_timer_cancel(relay->server->loop, &errand->deadline);
+    rcbuf_unref(&errand->accept);
     map_remove(&relay->errands, &errand->node);
     list_remove(&errand->of_peer);
     peer_settle(relay, errand->peer);
@@ -138,15 +140,44 @@ static void errand_free(struct errand *errand)
     free(errand);
 }
 
-static void finish(struct errand *errand, const struct eio_relay_answer *answer)
+/* Of a poll or a POST, or the end of an upgrade that had not begun. */
+static void respond(struct eio_server *server, struct http_exchange *exchange,
+                    const struct eio_relay_answer *answer)
 {
-    struct eio_server *server = errand->relay->server;
-    const struct eio_asker asker = {.exchange = errand->exchange};
-    errand_free(errand);
+    const struct eio_asker asker = {.exchange = exchange};
     if (answer->outcome == EIO_REFUSED) {
         eio_answer_error(server, &asker, answer->error);
     } else {
-        eio_answer(server, &asker, answer->outcome, answer->body);
+        bool fits = answer->outcome < EIO_HTTP_OUTCOMES;
+        eio_answer(server, &asker, fits ? answer->outcome : EIO_BUSY, answer->body);
+    }
+}
+
+static void finish_upgrade(struct errand *errand, const struct eio_relay_answer *answer)
+{
+    struct eio_relay *relay = errand->relay;
+    struct http_exchange *exchange = errand->exchange;
+    if (answer->outcome == EIO_WELCOME) {
+        eio_guest_begin(relay, exchange, errand->number, peer_key(&errand->peer->node),
+                        errand_sid(errand), errand->accept);
+    } else if (answer->outcome == EIO_ONE_TOO_MANY) {
+        eio_websocket_turn_away(exchange, errand->accept);
+    } else {
+        http_exchange_close_after(exchange);
+        respond(relay->server, exchange, answer);
+    }
+    errand_free(errand);
+}
+
+static void finish(struct errand *errand, const struct eio_relay_answer *answer)
+{
+    struct eio_server *server = errand->relay->server;
+    struct http_exchange *exchange = errand->exchange;
+    if (errand->verb == EIO_RELAY_UPGRADE) {
+        finish_upgrade(errand, answer);
+    } else {
+        errand_free(errand);
+        respond(server, exchange, answer);
     }
 }
 
@@ -189,25 +220,22 @@ static void on_sent(void *context, const struct redisReply *reply)
     }
 }
 
-static enum err send_request(struct eio_relay *relay, struct str gateway,
-                             const struct eio_relay_request *request, struct errand *errand)
+struct bus_request *eio_relay_send(struct eio_relay *relay, struct str gateway,
+                                   const struct eio_relay_request *request, bus_answer_fn done,
+                                   void *context)
 {
     struct buf channel = {0}, head = {0};
+    struct bus_request *sending = NULL;
     enum err err = bus_gateway_channel(relay->options.keys, gateway, &channel);
     err = err ? err : eio_relay_write_request(request, &head);
     if (!err) {
         const struct str pieces[] = {buf_str(&head), request->body};
-        struct bus_request *sending =
-            bus_control_send(relay->store, buf_str(&channel), STR("relay"), pieces,
-                             ARRAY_LEN(pieces), errand ? on_sent : NULL, errand);
-        err = sending ? OK : ERR_NOMEM;
-        if (errand) {
-            errand->sending = sending;
-        }
+        sending = bus_control_send(relay->store, buf_str(&channel), STR("relay"), pieces,
+                                   ARRAY_LEN(pieces), done, context);
     }
     buf_fini(&channel);
     buf_fini(&head);
-    return err;
+    return sending;
 }
 
 static enum err ask(struct errand *errand, struct str body)
@@ -220,34 +248,35 @@ static enum err ask(struct errand *errand, struct str body)
         .sid = errand_sid(errand),
         .body = body,
     };
-    enum err err = send_request(relay, peer_key(&errand->peer->node), &request, errand);
-    if (!err) {
-        errand->bytes = body.len;
-        relay->stats.bytes += body.len;
+    errand->sending =
+        eio_relay_send(relay, peer_key(&errand->peer->node), &request, on_sent, errand);
+    if (!errand->sending) {
+        return ERR_NOMEM;
     }
-    return err;
+    errand->bytes = body.len;
+    relay->stats.bytes += body.len;
+    return OK;
 }
 
-/* Nothing waits for it, and where it is lost the session times out. */
+/* Nothing waits for it, and where it is lost the session, or the upgrade, times out. */
 static void tell_abort(struct errand *errand)
 {
     struct eio_relay *relay = errand->relay;
     const struct eio_relay_request request = {
         .gateway = str_from(relay->options.gateway_id),
         .number = errand->number,
-        .verb = EIO_RELAY_ABORT,
+        .verb = errand->verb == EIO_RELAY_UPGRADE ? EIO_RELAY_FAIL : EIO_RELAY_ABORT,
         .sid = errand_sid(errand),
     };
-    enum err err = send_request(relay, peer_key(&errand->peer->node), &request, NULL);
-    (void)err;
+    if (errand->verb != EIO_RELAY_POST) {
+        eio_relay_send(relay, peer_key(&errand->peer->node), &request, NULL, NULL);
+    }
 }
 
 static void on_abort(struct http_exchange *exchange)
 {
     struct errand *errand = http_exchange_owner(exchange);
-    if (errand->verb == EIO_RELAY_POLL) {
-        tell_abort(errand);
-    }
+    tell_abort(errand);
     errand_free(errand);
 }
 
@@ -255,9 +284,7 @@ static void on_deadline(struct wheel_timer *timer)
 {
     struct errand *errand = container_of(timer, struct errand, deadline);
     errand->relay->stats.overdue++;
-    if (errand->verb == EIO_RELAY_POLL) {
-        tell_abort(errand);
-    }
+    tell_abort(errand);
     finish_busy(errand);
 }
 
@@ -298,21 +325,34 @@ static struct errand *errand_new(struct eio_relay *relay, struct http_exchange *
     return errand;
 }
 
-/* GET polls, POST posts: the caller has looked. */
-static void begin(struct eio_relay *relay, struct http_exchange *exchange,
-                  const struct http_request *request, struct str sid)
+/* `accept`: of an upgrade, else NULL; the reference is taken over. */
+static void begin(struct eio_relay *relay, struct http_exchange *exchange, enum eio_relay_verb verb,
+                  struct str sid, struct str body, struct rcbuf *accept)
 {
-    bool is_post = request->method == HTTP_POST;
-    struct errand *errand =
-        errand_new(relay, exchange, is_post ? EIO_RELAY_POST : EIO_RELAY_POLL, sid);
+    struct errand *errand = errand_new(relay, exchange, verb, sid);
     if (!errand) {
+        rcbuf_unref(&accept);
         eio_answer(relay->server, &(struct eio_asker){.exchange = exchange}, EIO_BUSY, STR(""));
         return;
     }
+    errand->accept = accept;
     http_exchange_watch(exchange, on_abort, errand);
-    loop_timer_set(relay->server->loop, &errand->deadline, patience(relay, errand->verb));
-    if (ask(errand, is_post ? request->body : STR(""))) {
+    loop_timer_set(relay->server->loop, &errand->deadline, patience(relay, verb));
+    if (ask(errand, body)) {
         finish_busy(errand);
+    }
+}
+
+void eio_relay_upgrade(struct eio_server *server, struct http_exchange *exchange,
+                       const struct http_request *request, struct str sid)
+{
+    unsigned status;
+    struct rcbuf *accept = eio_websocket_accept(request, &status);
+    server->relay->stats.asked++;
+    if (accept) {
+        begin(server->relay, exchange, EIO_RELAY_UPGRADE, sid, STR(""), accept);
+    } else {
+        eio_respond_ws_refusal(exchange, status);
     }
 }
 
@@ -333,7 +373,8 @@ void eio_relay_request(struct eio_server *server, struct http_exchange *exchange
         relay->stats.refused++;
         eio_answer(server, &asker, EIO_BUSY, STR(""));
     } else {
-        begin(relay, exchange, request, sid);
+        bool is_post = request->method == HTTP_POST;
+        begin(relay, exchange, is_post ? EIO_RELAY_POST : EIO_RELAY_POLL, sid, request->body, NULL);
     }
 }
 
@@ -349,8 +390,10 @@ static void on_answered(void *owner, struct str payload)
     }
     struct map_node *node =
         map_find(&relay->errands, str_range((const char *)&answer.number, sizeof answer.number));
-    if (node) { /* else its client has gone, or it was overdue */
+    if (node) {
         finish(container_of(node, struct errand, node), &answer);
+    } else if (!eio_guest_answered(relay, &answer)) {
+        log_debug("an answer came too late", LOG_U64("number", answer.number));
     }
 }
 
@@ -468,6 +511,8 @@ enum err eio_server_join_fleet(struct eio_server *server, const struct eio_fleet
     };
     map_init(&relay->errands, errand_key);
     map_init(&relay->peers, peer_key);
+    eio_guests_init(relay);
+    eio_moved_init(relay);
     list_init(&relay->sendings);
     list_init(&relay->blocked);
     wheel_timer_init(&relay->watch, on_watch);
@@ -477,16 +522,17 @@ enum err eio_server_join_fleet(struct eio_server *server, const struct eio_fleet
     return OK;
 }
 
-/* After the HTTP server's connections: no exchange waits any more. */
 void eio_relay_free(struct eio_relay *relay)
 {
     if (!relay) {
         return;
     }
     for (struct map_node *node; (node = map_next(&relay->errands, NULL));) {
-        errand_free(container_of(node, struct errand, node));
+        finish_busy(container_of(node, struct errand, node));
     }
     eio_owner_forget_answers(relay);
+    eio_guests_fini(relay);
+    eio_moved_fini(relay);
     bus_subscriber_ignore(&relay->asked);
     bus_subscriber_ignore(&relay->answered);
     loop_timer_cancel(relay->server->loop, &relay->watch);

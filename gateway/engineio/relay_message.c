@@ -1,19 +1,28 @@
 #include "engineio/relay_message.h"
 
 #include "engineio/fleet.h"
+#include "engineio/packet.h"
 
 enum { SID_LEN_MAX = 64 };
 
 static const char *const verbs[EIO_RELAY_VERBS] = {
-    [EIO_RELAY_POLL] = "poll",
-    [EIO_RELAY_POLL_AGAIN] = "poll-again",
-    [EIO_RELAY_POST] = "post",
-    [EIO_RELAY_ABORT] = "abort",
+    [EIO_RELAY_POLL] = "poll",       [EIO_RELAY_POLL_AGAIN] = "poll-again",
+    [EIO_RELAY_POST] = "post",       [EIO_RELAY_ABORT] = "abort",
+    [EIO_RELAY_UPGRADE] = "upgrade", [EIO_RELAY_PROBED] = "probed",
+    [EIO_RELAY_FAIL] = "fail",       [EIO_RELAY_TAKE] = "take",
+    [EIO_RELAY_PLACE] = "place",
 };
 
 static const char *const outcomes[EIO_OUTCOMES] = {
-    [EIO_PACKETS] = "packets", [EIO_TAKEN] = "taken",     [EIO_TOO_LARGE] = "too-large",
-    [EIO_BUSY] = "busy",       [EIO_REFUSED] = "refused",
+    [EIO_PACKETS] = "packets",
+    [EIO_TAKEN] = "taken",
+    [EIO_TOO_LARGE] = "too-large",
+    [EIO_BUSY] = "busy",
+    [EIO_REFUSED] = "refused",
+    [EIO_WELCOME] = "welcome",
+    [EIO_ONE_TOO_MANY] = "one-too-many",
+    [EIO_STATE] = "state",
+    [EIO_REST] = "rest",
 };
 
 /* It goes into the name of a channel, and into messages. */
@@ -106,4 +115,67 @@ enum err eio_relay_read_answer(struct str payload, struct eio_relay_answer *ret_
     answer.outcome = (enum eio_outcome)index;
     *ret_answer = answer;
     return OK;
+}
+
+/* --- The rest of a session --- */
+
+enum err eio_relay_write_rest(struct str rest, struct buf *out)
+{
+    enum err err = buf_printf(out, "%zu\n", rest.len);
+    return err ? err : buf_append(out, rest);
+}
+
+enum err eio_relay_write_packet(const struct rcbuf *packet, struct buf *out)
+{
+    bool binary;
+    struct str payload = eio_encoded_payload(packet, &binary);
+    enum err err = buf_printf(out, "%c %zu\n", binary ? 'b' : 't', payload.len);
+    return err ? err : buf_append(out, payload);
+}
+
+/* "<bytes>\n" and as many bytes. */
+static enum err take_counted(struct str *text, struct str *ret_bytes)
+{
+    struct str number;
+    uint64_t len;
+    if (!str_split(text, '\n', &number) || !text->ptr || str_to_u64(number, &len) ||
+        len > text->len) {
+        return ERR_PROTO;
+    }
+    *ret_bytes = str_range(text->ptr, (size_t)len);
+    *text = str_skip(*text, (size_t)len);
+    return OK;
+}
+
+enum err eio_relay_read_rest(struct str body, struct str *ret_rest, struct str *ret_packets)
+{
+    *ret_packets = body;
+    return take_counted(ret_packets, ret_rest);
+}
+
+static struct rcbuf *encode(char kind, struct str payload)
+{
+    if (kind == 'b') {
+        return eio_encode_binary(payload);
+    }
+    struct eio_packet packet;
+    return eio_packet_parse(payload, &packet) ? NULL : eio_encode(packet.type, packet.data);
+}
+
+enum err eio_relay_read_packet(struct str *packets, struct rcbuf **ret_packet)
+{
+    struct str kind, payload;
+    struct eio_packet packet;
+    if (packets->len == 0) {
+        return ERR_AGAIN;
+    }
+    if (!str_split(packets, ' ', &kind) || !packets->ptr || kind.len != 1 ||
+        take_counted(packets, &payload)) {
+        return ERR_PROTO;
+    }
+    if (kind.ptr[0] != 'b' && (kind.ptr[0] != 't' || eio_packet_parse(payload, &packet))) {
+        return ERR_PROTO;
+    }
+    *ret_packet = encode(kind.ptr[0], payload);
+    return *ret_packet ? OK : ERR_NOMEM;
 }

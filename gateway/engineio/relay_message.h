@@ -14,6 +14,7 @@
 #include "util/attr.h"
 #include "util/buf.h"
 #include "util/err.h"
+#include "util/rcbuf.h"
 #include "util/str.h"
 
 enum eio_relay_verb {
@@ -22,16 +23,28 @@ enum eio_relay_verb {
                              lost */
     EIO_RELAY_POST,       /* body: packets */
     EIO_RELAY_ABORT,      /* the client gave up what was asked under this number */
+    /* Of an upgrade, one after the other, all under one number: */
+    EIO_RELAY_UPGRADE, /* may a WebSocket with the asking gateway become the transport? */
+    EIO_RELAY_PROBED,  /* the client has probed it */
+    EIO_RELAY_FAIL,    /* it is gone; the session stays */
+    EIO_RELAY_TAKE,    /* the client has said `5`: the session is to come */
+    EIO_RELAY_PLACE,   /* body: from where on the asking gateway can go on; asks for the rest */
     EIO_RELAY_VERBS,
 };
 
-/* What can become of a request; the first is the only one with a body. */
+/* What can become of a request. */
 enum eio_outcome {
-    EIO_PACKETS, /* of a poll */
+    EIO_PACKETS, /* body: of a poll */
     EIO_TAKEN,   /* a POST */
     EIO_TOO_LARGE,
     EIO_BUSY,    /* no memory, or no answer in time: the client may come back */
-    EIO_REFUSED, /* with an enum eio_error */
+    EIO_REFUSED, /* with an enum eio_error; of an upgrade at any time */
+    EIO_HTTP_OUTCOMES,
+    /* Of an upgrade: */
+    EIO_WELCOME = EIO_HTTP_OUTCOMES, /* the WebSocket may be opened */
+    EIO_ONE_TOO_MANY,                /* the session has another one */
+    EIO_STATE,                       /* body: of the layers above */
+    EIO_REST,                        /* body: see eio_relay_write_rest; the session is gone here */
     EIO_OUTCOMES,
 };
 
@@ -58,6 +71,18 @@ bool eio_sid_has_owner(struct str sid);
 MUST_CHECK enum err eio_relay_write_request(const struct eio_relay_request *request,
                                             struct buf *out);
 MUST_CHECK enum err eio_relay_write_answer(const struct eio_relay_answer *answer, struct buf *out);
+/*
+ * The body of REST: "<bytes>\n" and what the layers above say, then for each packet that is due to
+ * the client "<t or b> <bytes>\n" and its payload. LIMIT, NOMEM.
+ */
+MUST_CHECK enum err eio_relay_write_rest(struct str rest, struct buf *out);
+MUST_CHECK enum err eio_relay_write_packet(const struct rcbuf *packet, struct buf *out);
+/* Views into `body`. PROTO. */
+MUST_CHECK enum err eio_relay_read_rest(struct str body, struct str *ret_rest,
+                                        struct str *ret_packets);
+/* Takes the next one of *packets, encoded anew. AGAIN: there is none; PROTO, NOMEM. */
+MUST_CHECK enum err eio_relay_read_packet(struct str *packets, struct rcbuf **ret_packet);
+
 /* Views into `payload`. PROTO. */
 MUST_CHECK enum err eio_relay_read_request(struct str payload,
                                            struct eio_relay_request *ret_request);

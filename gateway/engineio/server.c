@@ -194,6 +194,21 @@ static bool is_elsewhere(const struct eio_server *server, struct str sid)
            !str_starts(sid, eio_server_gateway_id(server));
 }
 
+/* The WebSocket for a session of another gateway, which would come here. */
+static void on_foreign_upgrade(struct eio_server *server, struct http_exchange *exchange,
+                               const struct http_request *request, const struct eio_query *query)
+{
+    unsigned status = ws_handshake_refusal(request);
+    if (!origin_allowed(server, request, query)) {
+        refuse(server, exchange, query, EIO_ERROR_FORBIDDEN);
+    } else if (status || server->stats.sessions >= server->options->max_sessions) {
+        server->stats.refused++;
+        eio_respond_ws_refusal(exchange, status ? status : 503);
+    } else {
+        eio_relay_upgrade(server, exchange, request, query->sid);
+    }
+}
+
 /* A request that names its session. */
 static void on_session_request(struct eio_server *server, struct http_exchange *exchange,
                                const struct http_request *request, const struct eio_query *query)
@@ -201,10 +216,12 @@ static void on_session_request(struct eio_server *server, struct http_exchange *
     struct eio_session *session = eio_server_find(server, query->sid);
     if (!session && !query->websocket && is_elsewhere(server, query->sid)) {
         eio_relay_request(server, exchange, request, query->sid);
+    } else if (!session && query->websocket && query->upgrade && is_elsewhere(server, query->sid)) {
+        on_foreign_upgrade(server, exchange, request, query);
     } else if (!session) {
-        refuse(server, exchange, query, EIO_ERROR_SID);
+        refuse(server, exchange, query, eio_relay_error(server, query->sid));
     } else if (query->upgrade != query->websocket ||
-               (!query->websocket && session->transport != &eio_polling)) {
+               (!query->websocket && !eio_session_is_polling(session))) {
         refuse(server, exchange, query, EIO_ERROR_REQUEST);
     } else if (!query->websocket) {
         on_polling_request(session, exchange, request);
@@ -258,7 +275,7 @@ static bool on_body_begin(void *owner, const struct http_request *request)
     if (!session) {
         return is_elsewhere(owner, sid);
     }
-    if (session->transport != &eio_polling || session->posting) {
+    if (!eio_session_is_polling(session) || session->posting) {
         return false;
     }
     session->posting = true;

@@ -17,9 +17,10 @@ static const struct {
     const char *name;
     unsigned next; /* allowed */
 } states[EIO_STATES] = {
-    [EIO_OPENING] = {"opening", TO(EIO_OPEN)},
+    [EIO_OPENING] = {"opening", TO(EIO_OPEN) | TO(EIO_CLOSING)},
     [EIO_OPEN] = {"open", TO(EIO_UPGRADING) | TO(EIO_CLOSING)},
-    [EIO_UPGRADING] = {"upgrading", TO(EIO_OPEN)},
+    [EIO_UPGRADING] = {"upgrading", TO(EIO_OPEN) | TO(EIO_LEAVING)},
+    [EIO_LEAVING] = {"leaving", TO(EIO_CLOSING)},
     [EIO_CLOSING] = {"closing", TO(EIO_CLOSED)},
     [EIO_CLOSED] = {"closed", 0},
 };
@@ -38,7 +39,7 @@ const char *eio_close_reason_name(enum eio_close_reason reason)
         [EIO_CLOSE_SERVER] = "server",           [EIO_CLOSE_CLIENT] = "client",
         [EIO_CLOSE_TRANSPORT] = "transport",     [EIO_CLOSE_PING_TIMEOUT] = "ping timeout",
         [EIO_CLOSE_PROTOCOL] = "protocol error", [EIO_CLOSE_SLOW] = "too slow",
-        [EIO_CLOSE_DISPLACED] = "displaced",
+        [EIO_CLOSE_DISPLACED] = "displaced",     [EIO_CLOSE_MOVED] = "moved",
     };
     return reason < EIO_CLOSE_REASONS ? names[reason] : "unknown";
 }
@@ -81,24 +82,21 @@ void eio_session_set_transport(struct eio_session *session, const struct eio_tra
     ++*transport_count(session);
 }
 
-struct eio_session *eio_session_new(struct eio_server *server, struct net_conn *conn,
-                                    const struct eio_transport *transport)
+static struct eio_session *session_new(struct eio_server *server, struct net_conn *conn,
+                                       const struct eio_transport *transport, struct str sid)
 {
     char peer[NET_PEER_MAX];
     net_conn_peer(conn, peer);
     size_t peer_size = strlen(peer) + 1;
-    struct str owner = eio_server_gateway_id(server);
-    size_t sid_len = owner.len + SID_RANDOM;
-    struct eio_session *session = calloc(1, sizeof *session + sid_len + peer_size);
+    struct eio_session *session = calloc(1, sizeof *session + sid.len + peer_size);
     if (!session) {
         return NULL;
     }
     session->server = server;
     session->transport = transport;
-    session->sid_len = (uint8_t)sid_len;
-    memcpy(session->text, owner.ptr, owner.len);
-    rand_id(session->text + owner.len, SID_RANDOM);
-    memcpy(session->text + sid_len, peer, peer_size);
+    session->sid_len = (uint8_t)sid.len;
+    memcpy(session->text, sid.ptr, sid.len);
+    memcpy(session->text + sid.len, peer, peer_size);
     list_init(&session->due);
     if (map_insert(&server->by_sid, &session->node)) {
         free(session);
@@ -107,6 +105,22 @@ struct eio_session *eio_session_new(struct eio_server *server, struct net_conn *
     server->stats.sessions++;
     ++*transport_count(session);
     return session;
+}
+
+struct eio_session *eio_session_new(struct eio_server *server, struct net_conn *conn,
+                                    const struct eio_transport *transport)
+{
+    char sid[EIO_GATEWAY_ID_LEN + SID_RANDOM];
+    struct str owner = eio_server_gateway_id(server);
+    memcpy(sid, owner.ptr, owner.len);
+    rand_id(sid + owner.len, SID_RANDOM);
+    return session_new(server, conn, transport, str_range(sid, owner.len + SID_RANDOM));
+}
+
+struct eio_session *eio_session_new_arriving(struct eio_server *server, struct net_conn *conn,
+                                             struct str sid)
+{
+    return session_new(server, conn, &eio_websocket, sid);
 }
 
 static void reap(struct loop_reap *node)
@@ -194,8 +208,16 @@ void eio_session_close(struct eio_session *session, enum eio_close_reason reason
         return;
     }
     session->reason = (uint8_t)reason;
+    if (session->state == EIO_OPENING && eio_guest_forget(session)) {
+        eio_session_end(session, reason);
+        return;
+    }
     if (session->state == EIO_OPENING) {
         session->close_asked = true;
+        return;
+    }
+    if (session->state == EIO_LEAVING) {
+        eio_session_end(session, reason);
         return;
     }
     eio_upgrade_fail(session);
@@ -208,6 +230,9 @@ void eio_session_end(struct eio_session *session, enum eio_close_reason reason)
 {
     if (session->state == EIO_CLOSED) {
         return;
+    }
+    if (session->state == EIO_OPENING) {
+        (void)eio_guest_forget(session);
     }
     if (session->state != EIO_CLOSING) {
         eio_upgrade_fail(session);

@@ -28,6 +28,7 @@ enum eio_close_reason {
     EIO_CLOSE_PROTOCOL,  /* the client broke the protocol */
     EIO_CLOSE_SLOW,      /* too much was due to it */
     EIO_CLOSE_DISPLACED, /* its place was needed, and nobody had connected on it */
+    EIO_CLOSE_MOVED,     /* it goes on with another gateway */
     EIO_CLOSE_REASONS,
 };
 const char *eio_close_reason_name(enum eio_close_reason reason);
@@ -51,7 +52,28 @@ struct eio_session_ops {
      * that.
      */
     struct eio_session *(*spare)(void *owner);
+
+    /*
+     * The client has a WebSocket with another gateway of the fleet, and its session goes on there.
+     * The layers above of both gateways say what the other needs: four texts, each called for by a
+     * call here and given, now or later, by the function named with it. The texts are borrowed
+     * until return. Whoever can't go on closes the session instead. The
+     * callbacks are NULL, all four, where sessions do not move.
+     */
+    /* There: the session leaves; no message comes any more. -> eio_session_pack */
+    void (*on_leave)(struct eio_session *session);
+    /* Here: it arrives. As on_open otherwise; nothing may be sent yet. -> eio_session_ask */
+    enum err (*on_arrive)(void *owner, struct eio_session *session, struct str state);
+    /* There: -> eio_session_hand_over, the last that is done for it; on_close (MOVED) follows. */
+    void (*on_ask)(struct eio_session *session, struct str place);
+    /* Here: it is a session like any other from now on. */
+    void (*on_arrived)(struct eio_session *session, struct str rest);
 };
+
+/* See above; the session must be one that was asked for it. */
+void eio_session_pack(struct eio_session *session, struct str state);
+void eio_session_ask(struct eio_session *session, struct str place);
+void eio_session_hand_over(struct eio_session *session, struct str rest);
 
 /* The object that the layer above hangs on the session. */
 void eio_session_attach(struct eio_session *session, void *user);

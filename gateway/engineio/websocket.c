@@ -16,9 +16,8 @@ static enum err packet_of(enum ws_opcode opcode, struct str payload, struct eio_
     return OK;
 }
 
-static void on_message(struct ws_stream *stream, enum ws_opcode opcode, struct str payload)
+void eio_websocket_hear(struct eio_session *session, enum ws_opcode opcode, struct str payload)
 {
-    struct eio_session *session = session_of(stream);
     struct eio_packet packet;
     if (session->state == EIO_UPGRADING) {
         eio_upgrade_receive(session, opcode, payload);
@@ -27,6 +26,11 @@ static void on_message(struct ws_stream *stream, enum ws_opcode opcode, struct s
     } else {
         eio_session_receive(session, &packet);
     }
+}
+
+static void on_message(struct ws_stream *stream, enum ws_opcode opcode, struct str payload)
+{
+    eio_websocket_hear(session_of(stream), opcode, payload);
 }
 
 static enum eio_close_reason reason_of(unsigned code, enum net_close_reason reason)
@@ -92,33 +96,42 @@ const struct eio_transport eio_websocket = {
     .drop = websocket_drop,
 };
 
-/* Queues the answer to a handshake. */
-static enum err send_101(struct net_conn *conn, const struct http_request *request,
-                         unsigned *ret_status)
+struct rcbuf *eio_websocket_accept(const struct http_request *request, unsigned *ret_status)
 {
     struct buf response;
     buf_init(&response, 0);
+    *ret_status = 503;
     enum err err = ws_handshake_accept(request, &response, ret_status);
-    if (!err) {
-        struct rcbuf *bytes = rcbuf_copy(buf_str(&response));
-        err = bytes ? net_conn_send(conn, bytes) : ERR_NOMEM;
-        rcbuf_unref(&bytes);
-    }
+    struct rcbuf *bytes = err ? NULL : rcbuf_copy(buf_str(&response));
     buf_fini(&response);
-    return err;
+    return bytes;
+}
+
+static uint32_t max_message(const struct eio_session *session)
+{
+    uint64_t max = session->server->options->max_payload;
+    return max < UINT32_MAX ? (uint32_t)max : UINT32_MAX;
 }
 
 enum err eio_websocket_begin(struct eio_session *session, struct http_exchange *exchange,
                              const struct http_request *request, unsigned *ret_status)
 {
-    uint64_t max = session->server->options->max_payload;
     struct net_conn *conn = http_exchange_conn(exchange);
-    enum err err = send_101(conn, request, ret_status);
+    struct rcbuf *accept = eio_websocket_accept(request, ret_status);
+    enum err err = accept ? net_conn_send(conn, accept) : ERR_PROTO;
+    rcbuf_unref(&accept);
     if (!err) {
-        ws_stream_init(&session->ws, conn, &stream_ops,
-                       max < UINT32_MAX ? (uint32_t)max : UINT32_MAX);
+        ws_stream_init(&session->ws, conn, &stream_ops, max_message(session));
     }
     return err;
+}
+
+void eio_websocket_adopt(struct eio_session *session, struct ws_stream *stream)
+{
+    session->ws = *stream;
+    session->ws.ops = &stream_ops;
+    session->ws.max_message = max_message(session);
+    net_conn_set_owner(session->ws.conn, &ws_net_ops, &session->ws);
 }
 
 void eio_websocket_take(struct eio_session *session, struct http_exchange *exchange)
@@ -152,15 +165,14 @@ static void ignore_close(struct ws_stream *stream, unsigned code, enum net_close
     (void)reason;
 }
 
-void eio_websocket_turn_away(struct http_exchange *exchange, const struct http_request *request)
+void eio_websocket_turn_away(struct http_exchange *exchange, struct rcbuf *accept)
 {
     static const struct ws_stream_ops ignore = {.on_message = ignore_message,
                                                 .on_close = ignore_close};
     struct net_conn *conn = http_exchange_conn(exchange);
     struct ws_stream stream;
-    unsigned status = 503;
-    if (send_101(conn, request, &status)) {
-        eio_respond_ws_refusal(exchange, status);
+    if (net_conn_send(conn, accept)) {
+        eio_respond_ws_refusal(exchange, 503);
         return;
     }
     ws_stream_init(&stream, conn, &ignore, 0);

@@ -161,4 +161,5 @@ void http_upgrade(struct http_exchange *exchange, const struct net_conn_ops *ops
     net_conn_set_owner(http->net, ops, owner);
     http_exchange_end(exchange);
     http->state = HTTP_GIVEN;
+    http_conn_given(http);
 }

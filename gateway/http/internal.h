@@ -75,6 +75,9 @@ void http_conn_continue(struct http_conn *http);
 /* The answer is queued; on to the next request, or to the end. */
 void http_conn_answered(struct http_conn *http, bool keep);
 
+/* The connection has another owner; where nothing of it is being read, it gets what was left. */
+void http_conn_given(struct http_conn *http);
+
 /* Begins the exchange of a request. NOMEM. */
 MUST_CHECK enum err http_exchange_begin(struct http_conn *http, const struct http_head *head);
 /* Begins the exchange of a request that is refused; `head` is what is known of its head. */

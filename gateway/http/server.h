@@ -28,8 +28,7 @@ struct http_handler {
     struct str prefix; /* of the path; the first handler whose prefix matches has the request */
     bool exact;        /* the whole path must be the prefix */
     /*
-     * Answers now, or keeps the exchange and answers later with http_respond (or http_upgrade, only
-     * from inside this call).
+     * Answers now, or keeps the exchange and answers later, with http_respond or http_upgrade.
      */
     void (*on_request)(void *owner, struct http_exchange *exchange,
                        const struct http_request *request);
@@ -96,8 +95,8 @@ struct net_conn *http_exchange_conn(const struct http_exchange *exchange);
 /*
  * Gives the connection away (after a 101 that the new owner sends itself): the exchange ends, the
  * HTTP layer forgets the connection, and `ops` take over. Bytes that came behind the request are
- * delivered to the new owner's on_read before this returns to the loop. Only from inside
- * on_request.
+ * delivered to the new owner's on_read: before this returns, or, from inside on_request, before
+ * that returns to the loop.
  */
 void http_upgrade(struct http_exchange *exchange, const struct net_conn_ops *ops, void *owner);
 

@@ -92,7 +92,7 @@ void sio_client_sweep_later(struct sio_client *client)
     loop_defer(client->server->loop, &client->server->sweep);
 }
 
-static const struct sio_namespace *find_namespace(const struct sio_server *server, struct str name)
+const struct sio_namespace *sio_server_namespace(const struct sio_server *server, struct str name)
 {
     for (size_t i = 0; i < server->namespace_count; i++) {
         if (str_eq(server->namespaces[i].name, name)) {
@@ -102,7 +102,7 @@ static const struct sio_namespace *find_namespace(const struct sio_server *serve
     return NULL;
 }
 
-static struct sio_socket *find_socket(const struct sio_client *client, struct str name)
+struct sio_socket *sio_client_socket(const struct sio_client *client, struct str name)
 {
     struct sio_socket *socket = client->sockets;
     while (socket && !str_eq(socket->of->name, name)) {
@@ -126,11 +126,11 @@ static enum err refuse_namespace(struct sio_client *client, struct str name)
 
 static enum err take_connect(struct sio_client *client, const struct sio_packet *packet)
 {
-    const struct sio_namespace *of = find_namespace(client->server, packet->namespace_name);
+    const struct sio_namespace *of = sio_server_namespace(client->server, packet->namespace_name);
     if (!of) {
         return refuse_namespace(client, packet->namespace_name);
     }
-    if (find_socket(client, of->name)) {
+    if (sio_client_socket(client, of->name)) {
         return ERR_PROTO;
     }
     struct sio_socket *socket = sio_socket_new(client, of);
@@ -193,7 +193,7 @@ static enum err take_packet(struct sio_client *client, const struct sio_packet *
     if (packet->type == SIO_CONNECT) {
         return take_connect(client, packet);
     }
-    struct sio_socket *socket = find_socket(client, packet->namespace_name);
+    struct sio_socket *socket = sio_client_socket(client, packet->namespace_name);
     if (!socket) {
         return client->dismissed ? OK : ERR_PROTO;
     }
@@ -223,7 +223,7 @@ static enum err take_text(struct sio_client *client, struct str text)
     if (err || packet.attachments == 0) {
         return err ? err : take_packet(client, &packet, NULL);
     }
-    if (!client->dismissed && !find_socket(client, packet.namespace_name)) {
+    if (!client->dismissed && !sio_client_socket(client, packet.namespace_name)) {
         return ERR_PROTO;
     }
     return sio_binary_begin(client, text, packet.attachments);
@@ -250,18 +250,16 @@ static enum err take_attachment(struct sio_client *client, struct str bytes)
     return err;
 }
 
-static enum err on_open(void *owner, struct eio_session *session,
-                        const struct http_request *request)
+struct sio_client *sio_client_new(struct sio_server *server, struct eio_session *session,
+                                  struct str authorization, bool has_origin)
 {
-    struct sio_server *server = owner;
-    struct str authorization = http_request_header(request, STR("Authorization"));
     struct sio_client *client = calloc(1, sizeof *client);
     if (!client) {
-        return ERR_NOMEM;
+        return NULL;
     }
     client->server = server;
     client->session = session;
-    client->has_origin = http_request_header(request, STR("Origin")).len > 0;
+    client->has_origin = has_origin;
     list_init(&client->ended);
     if (authorization.len > 0) {
         client->authorization = rcbuf_copy(authorization);
@@ -269,10 +267,18 @@ static enum err on_open(void *owner, struct eio_session *session,
     if ((authorization.len > 0 && !client->authorization) || set_deadline(client)) {
         rcbuf_unref(&client->authorization);
         free(client);
-        return ERR_NOMEM;
+        return NULL;
     }
     eio_session_attach(session, client);
-    return OK;
+    return client;
+}
+
+static enum err on_open(void *owner, struct eio_session *session,
+                        const struct http_request *request)
+{
+    struct str authorization = http_request_header(request, STR("Authorization"));
+    bool has_origin = http_request_header(request, STR("Origin")).len > 0;
+    return sio_client_new(owner, session, authorization, has_origin) ? OK : ERR_NOMEM;
 }
 
 static void on_message(struct eio_session *session, bool binary, struct str data)
@@ -290,6 +296,23 @@ static void on_message(struct eio_session *session, bool binary, struct str data
     }
 }
 
+static void client_free(struct sio_client *client)
+{
+    list_remove(&client->ended);
+    drop_deadline(client);
+    sio_binary_free(client->binary);
+    sio_move_free(client->move);
+    rcbuf_unref(&client->authorization);
+    free(client);
+}
+
+void sio_client_discard(struct sio_client *client)
+{
+    client->closing = true;
+    sio_client_sweep(client);
+    client_free(client);
+}
+
 static void on_close(struct eio_session *session, enum eio_close_reason reason)
 {
     struct sio_client *client = eio_session_user(session);
@@ -298,11 +321,7 @@ static void on_close(struct eio_session *session, enum eio_close_reason reason)
     while (client->sockets) {
         sio_socket_end(client->sockets, SIO_DISCONNECT_TRANSPORT, reason);
     }
-    list_remove(&client->ended);
-    drop_deadline(client);
-    sio_binary_free(client->binary);
-    rcbuf_unref(&client->authorization);
-    free(client);
+    client_free(client);
 }
 
 /* Who holds a place longest without a socket; a client that means well needs it for an instant. */
@@ -325,6 +344,10 @@ const struct eio_session_ops *sio_server_session_ops(void)
         .on_message = on_message,
         .on_close = on_close,
         .spare = spare,
+        .on_leave = sio_move_leave,
+        .on_arrive = sio_move_arrive,
+        .on_ask = sio_move_ask,
+        .on_arrived = sio_move_arrived,
     };
     return &ops;
 }

@@ -74,6 +74,23 @@ void eio_session_close(struct eio_session *session, enum eio_close_reason reason
     }
 }
 
+/* Sessions of these tests do not move. */
+
+void eio_session_pack(struct eio_session *session, struct str state)
+{
+    fail_msg("%p packed: " STR_FMT, (void *)session, STR_ARG(state));
+}
+
+void eio_session_ask(struct eio_session *session, struct str place)
+{
+    fail_msg("%p asked: " STR_FMT, (void *)session, STR_ARG(place));
+}
+
+void eio_session_hand_over(struct eio_session *session, struct str rest)
+{
+    fail_msg("%p handed over: " STR_FMT, (void *)session, STR_ARG(rest));
+}
+
 const char *eio_session_peer(const struct eio_session *session)
 {
     (void)session;

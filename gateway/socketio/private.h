@@ -13,6 +13,7 @@
 #include "util/list.h"
 
 struct sio_binary;
+struct sio_move;
 struct sio_client;
 
 struct sio_server {
@@ -55,6 +56,7 @@ struct sio_client {
     struct eio_session *session;
     struct sio_socket *sockets;
     struct sio_deadline *deadline; /* NULL while a socket is connected */
+    struct sio_move *move;         /* while the session goes to, or comes from, another gateway */
     struct sio_binary *binary;     /* a packet whose attachments are due; NULL at rest */
     struct rcbuf *authorization;   /* the request header's value; NULL without */
     struct list ended;             /* node of server->ended */
@@ -75,6 +77,26 @@ void sio_client_watch(struct sio_client *client);
 void sio_client_sweep(struct sio_client *client);
 /* Has the sweep done at the end of the turn. */
 void sio_client_sweep_later(struct sio_client *client);
+
+/* A client of a session that is open; NULL without memory. */
+struct sio_client *sio_client_new(struct sio_server *server, struct eio_session *session,
+                                  struct str authorization, bool has_origin);
+
+/* One whose sockets the application does not know. */
+void sio_client_discard(struct sio_client *client);
+
+/* move.c: what becomes of a session that moves, for the table of sio_server_session_ops. */
+void sio_move_leave(struct eio_session *session);
+MUST_CHECK enum err sio_move_arrive(void *owner, struct eio_session *session, struct str state);
+void sio_move_ask(struct eio_session *session, struct str place);
+void sio_move_arrived(struct eio_session *session, struct str rest);
+/* NULL is fine. */
+void sio_move_free(struct sio_move *move);
+
+/* A namespace of the server's; NULL where there is none of that name. */
+const struct sio_namespace *sio_server_namespace(const struct sio_server *server, struct str name);
+/* The client's socket in a namespace; NULL where it has none. */
+struct sio_socket *sio_client_socket(const struct sio_client *client, struct str name);
 
 /* A socket in state CONNECTING, the client's; NULL without memory. */
 struct sio_socket *sio_socket_new(struct sio_client *client, const struct sio_namespace *of);

@@ -61,6 +61,21 @@ struct sio_namespace_ops {
      * refused. */
     void (*on_disconnect)(struct sio_socket *socket, enum sio_disconnect_reason reason,
                           enum eio_close_reason session_reason);
+
+    /*
+     * The client's session moves to another gateway of the fleet (see engineio/session.h). What
+     * each gateway has to say to the other it gives, now or later, by sio_socket_hand; whoever
+     * can't closes the session. NULL, all four: there is nothing to say.
+     */
+    /* There: the socket leaves. -> its state, once it is accepted and nothing is under way */
+    void (*on_leave)(struct sio_socket *socket);
+    /* Here: it has arrived, accepted as it was; nothing may be sent yet. -> from where it goes on
+     */
+    void (*on_arrive)(void *owner, struct sio_socket *socket, struct str state);
+    /* There: -> the rest; on_disconnect with EIO_CLOSE_MOVED follows. */
+    void (*on_ask)(struct sio_socket *socket, struct str place);
+    /* Here: it is a socket like any other from now on. */
+    void (*on_arrived)(struct sio_socket *socket, struct str rest);
 };
 
 struct sio_namespace {
@@ -93,6 +108,9 @@ void *sio_socket_namespace_owner(const struct sio_socket *socket);
 struct eio_session *sio_socket_session(const struct sio_socket *socket);
 /* The public id, SIO_SID_LEN characters. */
 struct str sio_socket_id(const struct sio_socket *socket);
+
+/* To the other gateway, while the session moves. */
+void sio_socket_hand(struct sio_socket *socket, struct str text);
 
 /* Answers CONNECT: {"sid":…}. NOMEM, LIMIT, CLOSED: the session is ending. */
 MUST_CHECK enum err sio_socket_accept(struct sio_socket *socket);

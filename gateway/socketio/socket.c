@@ -41,6 +41,9 @@ void sio_socket_end(struct sio_socket *socket, enum sio_disconnect_reason reason
     bool known = socket->state != SIO_SOCKET_REFUSED;
     unlink_socket(socket);
     socket->state = SIO_SOCKET_ENDING;
+    if (socket->client->move) { /* the other gateway would not know */
+        eio_session_close(socket->client->session, EIO_CLOSE_SERVER);
+    }
     if (known) {
         socket->of->ops->on_disconnect(socket, reason, session_reason);
     }

@@ -24,8 +24,38 @@ static void on_close(struct eio_session *session, enum eio_close_reason reason)
     (void)reason;
 }
 
+/* There is nothing to say of a session that moves. */
+
+static void on_leave(struct eio_session *session)
+{
+    eio_session_pack(session, STR(""));
+}
+
+static enum err on_arrive(void *owner, struct eio_session *session, struct str state)
+{
+    (void)owner;
+    eio_session_ask(session, STR(""));
+    return state.len == 0 ? OK : ERR_PROTO;
+}
+
+static void on_ask(struct eio_session *session, struct str place)
+{
+    (void)place;
+    eio_session_hand_over(session, STR(""));
+}
+
+static void on_arrived(struct eio_session *session, struct str rest)
+{
+    (void)session;
+    (void)rest;
+}
+
 const struct eio_session_ops echo_engine_ops = {
     .on_open = on_open,
     .on_message = on_message,
     .on_close = on_close,
+    .on_leave = on_leave,
+    .on_arrive = on_arrive,
+    .on_ask = on_ask,
+    .on_arrived = on_arrived,
 };

@@ -10,26 +10,29 @@
 #include <string.h>
 
 #include "echo.h"
-#include "echo_fleet.h"
+#include "engineio/fleet.h"
 #include "engineio/server.h"
 #include "http/server.h"
 #include "log/log.h"
 #include "loop/loop.h"
+#include "util/rand.h"
 
 struct settings {
-    bool engine;         /* echo at Engine.IO level */
-    uint64_t redis_port; /* of those who share sessions; 0: alone */
+    bool engine; /* echo at Engine.IO level */
     struct http_server_options http;
     struct eio_server_options eio;
     struct sio_server_options sio;
+    struct redis_link_options redis; /* port 0: no fleet */
 };
 
 struct echo {
     struct settings settings;
+    char id[EIO_GATEWAY_ID_LEN + 1];
+    struct bus_subscriber_options bus_options;
+    struct bus_subscriber *subscriber;
     struct loop *loop;
     struct sio_server *sio;
     struct eio_server *eio;
-    struct echo_fleet *fleet; /* NULL: alone */
     struct http_server *http;
     struct http_handler handler;
     struct event *signals[2];
@@ -70,6 +73,12 @@ static const struct settings defaults = {
             .max_attachments = SIO_ATTACHMENTS_MAX,
             .max_payload = 1000000,
             .max_depth = 64},
+    .redis = {.host = "127.0.0.1",
+              .connect_timeout_ms = 2000,
+              .reply_timeout_ms = 5000,
+              .backoff_min_ms = 50,
+              .backoff_max_ms = 500,
+              .reconnect = true},
 };
 
 enum flag {
@@ -82,8 +91,8 @@ enum flag {
     FLAG_CONNECT_TIMEOUT,
     FLAG_CORS,
     FLAG_MAX_SESSIONS,
-    FLAG_ENGINE,
     FLAG_REDIS_PORT,
+    FLAG_ENGINE,
     FLAG_DEBUG,
     FLAG_HELP,
 };
@@ -98,8 +107,8 @@ static const struct option flags[] = {
     {"connect-timeout", required_argument, NULL, FLAG_CONNECT_TIMEOUT},
     {"cors", required_argument, NULL, FLAG_CORS},
     {"max-sessions", required_argument, NULL, FLAG_MAX_SESSIONS},
-    {"engine", no_argument, NULL, FLAG_ENGINE},
     {"redis-port", required_argument, NULL, FLAG_REDIS_PORT},
+    {"engine", no_argument, NULL, FLAG_ENGINE},
     {"debug", no_argument, NULL, FLAG_DEBUG},
     {"help", no_argument, NULL, FLAG_HELP},
     {0},
@@ -107,17 +116,16 @@ static const struct option flags[] = {
 
 static void print_help(void)
 {
-    puts(
-        "echo_server: echoes Engine.IO messages, or Socket.IO events, for protocol tests.\n\n"
-        "  --host ADDRESS --port PORT   where to listen (127.0.0.1, 3000; 0: any free port)\n"
-        "  --path PATH                  of the endpoint (/socket.io/)\n"
-        "  --engine                     echo at Engine.IO level, without Socket.IO\n"
-        "  --ping-interval MS --ping-timeout MS (300, 200)\n"
-        "  --upgrade-timeout MS --connect-timeout MS (1000, 1000)\n"
-        "  --cors ORIGINS               comma list or * (*)\n"
-        "  --max-sessions N             one more is answered 503 (10000)\n"
-        "  --redis-port PORT            share sessions with all echo servers that know this Redis\n"
-        "  --debug                      log every step");
+    puts("echo_server: echoes Engine.IO messages, or Socket.IO events, for protocol tests.\n\n"
+         "  --host ADDRESS --port PORT   where to listen (127.0.0.1, 3000; 0: any free port)\n"
+         "  --path PATH                  of the endpoint (/socket.io/)\n"
+         "  --engine                     echo at Engine.IO level, without Socket.IO\n"
+         "  --ping-interval MS --ping-timeout MS (300, 200)\n"
+         "  --upgrade-timeout MS --connect-timeout MS (1000, 1000)\n"
+         "  --cors ORIGINS               comma list or * (*)\n"
+         "  --max-sessions N             one more is answered 503 (10000)\n"
+         "  --redis-port PORT            one of a fleet: sessions may be asked for at any of it\n"
+         "  --debug                      log every step");
 }
 
 static uint64_t number(const char *text)
@@ -160,11 +168,11 @@ static void set_flag(struct settings *settings, int flag, const char *value)
     case FLAG_MAX_SESSIONS:
         settings->eio.max_sessions = number(value);
         break;
+    case FLAG_REDIS_PORT:
+        settings->redis.port = number(value);
+        break;
     case FLAG_ENGINE:
         settings->engine = true;
-        break;
-    case FLAG_REDIS_PORT:
-        settings->redis_port = number(value);
         break;
     case FLAG_DEBUG:
         log_setup(LOG_LEVEL_DEBUG, LOG_FORMAT_TEXT, NULL, NULL);
@@ -205,9 +213,89 @@ static bool open_layers(struct echo *echo)
                                      settings->engine ? &echo_engine_ops : sio_server_session_ops(),
                                      echo->sio)
                     : NULL;
-    return echo->eio &&
-           (settings->redis_port == 0 ||
-            echo_fleet_join(echo->loop, settings->redis_port, echo->eio, &echo->fleet) == OK);
+    return echo->eio;
+}
+
+static void on_rooms(void *owner, struct bus_channel *channel)
+{
+    (void)owner;
+    (void)channel;
+}
+
+static void on_room_message(void *owner, struct bus_channel *channel,
+                            const struct bus_envelope *envelope)
+{
+    (void)owner;
+    (void)channel;
+    (void)envelope;
+}
+
+static void on_nothing(void *owner)
+{
+    (void)owner;
+}
+
+static void on_lost(void *owner, const char *why)
+{
+    (void)owner;
+    (void)why;
+}
+
+static void on_garbage(void *owner, struct str channel, enum err err)
+{
+    (void)owner;
+    log_warn("message dropped", LOG_STR("channel", channel), LOG_ERR(err));
+}
+
+static void on_down(void *owner, enum err err, const char *why)
+{
+    (void)owner;
+    log_warn("redis lost", LOG_ERR(err), LOG_CSTR("why", why));
+}
+
+static void on_refused(void *owner, struct str why)
+{
+    (void)owner;
+    log_warn("redis refuses", LOG_STR("why", why));
+}
+
+/* An application without rooms. */
+static const struct bus_subscriber_ops bus_ops = {
+    .on_live = on_rooms,
+    .on_message = on_room_message,
+    .on_gap = on_rooms,
+    .on_lost = on_lost,
+    .on_passed = on_nothing,
+    .on_garbage = on_garbage,
+    .on_up = on_nothing,
+    .on_down = on_down,
+    .on_refused = on_refused,
+};
+
+/* One of a fleet, and not before the others can reach it. */
+static bool join_fleet(struct echo *echo)
+{
+    rand_id(echo->id, EIO_GATEWAY_ID_LEN);
+    echo->bus_options = (struct bus_subscriber_options){.keys = {STR("echo:"), 1},
+                                                        .redis = &echo->settings.redis,
+                                                        .batch = 16,
+                                                        .gateway_id = echo->id,
+                                                        .probe_interval_ms = 1000};
+    echo->subscriber = bus_subscriber_new(echo->loop, &echo->bus_options, &bus_ops, echo);
+    if (!echo->subscriber) {
+        return false;
+    }
+    while (!bus_subscriber_ready(echo->subscriber)) {
+        if (loop_turn(echo->loop, 100)) {
+            return false;
+        }
+    }
+    const struct eio_fleet_options options = {.subscriber = echo->subscriber,
+                                              .keys = &echo->bus_options.keys,
+                                              .gateway_id = echo->id,
+                                              .timeout_ms = 2000,
+                                              .max_bytes = 64 << 20};
+    return !eio_server_join_fleet(echo->eio, &options);
 }
 
 static bool listen_for_clients(struct echo *echo)
@@ -236,15 +324,16 @@ static void close_all(struct echo *echo)
     }
     eio_server_free(echo->eio);
     http_server_free(echo->http);
-    echo_fleet_free(echo->fleet);
     sio_server_free(echo->sio);
+    bus_subscriber_free(echo->subscriber);
     loop_free(echo->loop);
 }
 
 static bool run(struct echo *echo)
 {
     echo->loop = loop_new();
-    if (!echo->loop || !watch_signals(echo) || !open_layers(echo) || !listen_for_clients(echo)) {
+    if (!echo->loop || !watch_signals(echo) || !open_layers(echo) ||
+        (echo->settings.redis.port > 0 && !join_fleet(echo)) || !listen_for_clients(echo)) {
         return false;
     }
     eio_server_set_http(echo->eio, echo->http);

@@ -51,6 +51,29 @@ void eio_session_close(struct eio_session *session, enum eio_close_reason reason
     }
 }
 
+/* Without memory the test ends: what is handed is small. */
+static void hand(struct eio_session *session, struct str text)
+{
+    buf_clear(&session->handed);
+    assert_int_equal(buf_append(&session->handed, text), OK);
+    session->hands++;
+}
+
+void eio_session_pack(struct eio_session *session, struct str state)
+{
+    hand(session, state);
+}
+
+void eio_session_ask(struct eio_session *session, struct str place)
+{
+    hand(session, place);
+}
+
+void eio_session_hand_over(struct eio_session *session, struct str rest)
+{
+    hand(session, rest);
+}
+
 const char *eio_session_peer(const struct eio_session *session)
 {
     (void)session;
@@ -335,6 +358,7 @@ void person_leaves(struct eio_session *person)
                                            person->closed ? person->reason : EIO_CLOSE_TRANSPORT);
     }
     buf_fini(&person->sent);
+    buf_fini(&person->handed);
     buf_fini(&person->line);
 }
 

@@ -42,7 +42,9 @@ struct eio_session {
     bool open;       /* between person_open and person_leave */
     bool closed;     /* eio_session_close was called */
     enum eio_close_reason reason;
-    bool stuck; /* eio_session_send fails with CLOSED */
+    bool stuck;        /* eio_session_send fails with CLOSED */
+    struct buf handed; /* the last text for the gateway that the session moves to, or from */
+    unsigned hands;    /* how many there were */
 };
 
 /* A session, without CONNECT. False: no memory. */

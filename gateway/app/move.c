@@ -1,0 +1,481 @@
+#include "app/move.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/admission.h"
+#include "app/app.h"
+
+enum { LOOK_MS = 20, PLACES_MAX = 1024 };
+
+/* Up to here all of a partition's events have been handed on, or have come. */
+struct place {
+    unsigned partition;
+    uint64_t id;
+};
+
+struct held {
+    struct app_event *event;
+    unsigned partition;
+};
+
+struct app_move {
+    struct app_member *member;
+    bool arriving;
+    struct wheel_timer look; /* there: until nothing is under way */
+    struct list asked;       /* there: of app->moves, until `places` are passed */
+    struct place *places;
+    size_t place_count;
+    unsigned joins; /* here: that have not ended, and one while they are begun */
+    char pid[BUS_PID_LEN];
+    bool has_pid;
+    struct held *held; /* here, in the order of coming */
+    size_t held_count, held_capacity, held_bytes;
+};
+
+static void on_look(struct wheel_timer *timer);
+
+static struct app_move *move_new(struct app_member *member)
+{
+    struct app_move *move = calloc(1, sizeof *move);
+    if (move) {
+        move->member = member;
+        list_init(&move->asked);
+        wheel_timer_init(&move->look, on_look);
+        member->move = move;
+    }
+    return move;
+}
+
+void app_move_free(struct app_move *move)
+{
+    if (!move) {
+        return;
+    }
+    loop_timer_cancel(move->member->app->loop, &move->look);
+    list_remove(&move->asked);
+    while (move->held_count > 0) {
+        app_event_unref(&move->held[--move->held_count].event);
+    }
+    free(move->held);
+    free(move->places);
+    free(move);
+}
+
+/* The client comes back by itself, and recovers where it can. */
+static void fail(struct sio_socket *socket)
+{
+    eio_session_close(sio_socket_session(socket), EIO_CLOSE_SERVER);
+}
+
+static unsigned partition_of(const struct app *app, const struct app_room *room)
+{
+    return bus_partition(&app->options->bus.keys, app_room_name(room));
+}
+
+/* --- Places --- */
+
+static struct place *find_place(const struct app_move *move, unsigned partition)
+{
+    for (size_t i = 0; i < move->place_count; i++) {
+        if (move->places[i].partition == partition) {
+            return &move->places[i];
+        }
+    }
+    return NULL;
+}
+
+static enum err write_places(const struct app_move *move, struct buf *out)
+{
+    enum err err = OK;
+    for (size_t i = 0; i < move->place_count && !err; i++) {
+        err = buf_printf(out, "%u %llu\n", move->places[i].partition,
+                         (unsigned long long)move->places[i].id);
+    }
+    return err;
+}
+
+static enum err add_place(struct app_move *move, unsigned partition, uint64_t id)
+{
+    struct place *grown = move->place_count < PLACES_MAX
+                              ? realloc(move->places, (move->place_count + 1) * sizeof *grown)
+                              : NULL;
+    if (!grown) {
+        return ERR_NOMEM;
+    }
+    grown[move->place_count++] = (struct place){partition, id};
+    move->places = grown;
+    return OK;
+}
+
+static enum err read_places(struct app_move *move, struct str text)
+{
+    unsigned partitions = move->member->app->options->bus.keys.partitions;
+    struct str line, word;
+    move->place_count = 0;
+    while (text.len > 0 && str_split(&text, '\n', &line)) {
+        uint64_t partition, id;
+        if (!str_split(&line, ' ', &word) || str_to_u64(word, &partition) ||
+            str_to_u64(line, &id) || partition >= partitions) {
+            return ERR_PROTO;
+        }
+        enum err err = add_place(move, (unsigned)partition, id);
+        if (err) {
+            return err;
+        }
+    }
+    return OK;
+}
+
+/* --- There: the state --- */
+
+static bool is_quiet(const struct app_member *member)
+{
+    return list_empty(&member->joins) && member->automatic == 0 && !member->recovery &&
+           (!member->session || app_session_is_quiet(member->session));
+}
+
+static enum err write_state(const struct app_member *member, struct buf *out)
+{
+    struct str pid = member->session ? app_session_pid(member->session) : STR("-");
+    struct str epoch = bus_subscriber_epoch(member->app->subscriber);
+    enum err err = buf_printf(out, STR_FMT " %lld\n", STR_ARG(pid), 0LL);
+    return err ? err : app_session_describe(member, epoch, out);
+}
+
+static void pack(struct app_member *member)
+{
+    struct buf state = {0};
+    if (write_state(member, &state)) {
+        fail(member->socket);
+    } else {
+        sio_socket_hand(member->socket, buf_str(&state));
+    }
+    buf_fini(&state);
+}
+
+static void pack_when_quiet(struct app_move *move)
+{
+    if (is_quiet(move->member)) {
+        pack(move->member);
+    } else {
+        loop_timer_set(move->member->app->loop, &move->look, LOOK_MS);
+    }
+}
+
+static void on_look(struct wheel_timer *timer)
+{
+    pack_when_quiet(container_of(timer, struct app_move, look));
+}
+
+void app_move_leave(struct sio_socket *socket)
+{
+    struct app_member *member = sio_socket_user(socket);
+    struct app_move *move = member && !member->move ? move_new(member) : NULL;
+    if (!move) {
+        fail(socket);
+        return;
+    }
+    pack_when_quiet(move);
+}
+
+/* --- There: the rest --- */
+
+static bool all_passed(const struct app_move *move)
+{
+    const struct bus_subscriber *subscriber = move->member->app->subscriber;
+    for (size_t i = 0; i < move->place_count; i++) {
+        const struct place *place = &move->places[i];
+        if (bus_subscriber_passed(subscriber, place->partition).id < place->id) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The others ask no more of it than what lies behind these places. */
+static enum err write_rest(struct app_move *move, struct buf *out)
+{
+    const struct app_member *member = move->member;
+    for (size_t i = 0; i < move->place_count; i++) {
+        struct place *place = &move->places[i];
+        place->id = bus_subscriber_passed(member->app->subscriber, place->partition).id;
+    }
+    enum err err = buf_printf(out, "%llu\n", (unsigned long long)member->last_id);
+    return err ? err : write_places(move, out);
+}
+
+static void hand_over(struct app_move *move)
+{
+    struct sio_socket *socket = move->member->socket;
+    struct buf rest = {0};
+    if (write_rest(move, &rest)) {
+        fail(socket);
+    } else {
+        sio_socket_hand(socket, buf_str(&rest));
+    }
+    buf_fini(&rest);
+}
+
+/*
+ * Called where a probe came back: no event is half handed on, for the messages of one come
+ * together. (In between, what is passed may be an event that came for one of its rooms and not yet
+ * for the other.)
+ */
+void app_move_passed(struct app *app)
+{
+    LIST_FOR_EACH (node, next, &app->moves) {
+        struct app_move *move = list_entry(node, struct app_move, asked);
+        if (all_passed(move)) {
+            list_remove(node);
+            hand_over(move);
+        }
+    }
+}
+
+void app_move_ask(struct sio_socket *socket, struct str place)
+{
+    struct app_member *member = sio_socket_user(socket);
+    struct app_move *move = member ? member->move : NULL;
+    if (!move || move->arriving || list_linked(&move->asked) || read_places(move, place)) {
+        fail(socket);
+        return;
+    }
+    list_push_back(&member->app->moves, &move->asked);
+    bus_subscriber_probe(member->app->subscriber);
+}
+
+/* --- Here: rooms --- */
+
+static struct place *place_for(struct app_move *move, unsigned partition)
+{
+    struct place *place = find_place(move, partition);
+    if (place || add_place(move, partition, 0)) {
+        return place;
+    }
+    return find_place(move, partition);
+}
+
+/* Of each partition, the last of the places at which its rooms were entered. */
+static enum err note_places(struct app_move *move)
+{
+    struct app_member *member = move->member;
+    move->place_count = 0;
+    for (unsigned i = 0; i < member->count; i++) {
+        const struct app_room *room = member->memberships[i].room;
+        struct place *place = place_for(move, partition_of(member->app, room));
+        if (!place) {
+            return ERR_NOMEM;
+        }
+        place->id = room->channel.last_id > place->id ? room->channel.last_id : place->id;
+    }
+    return OK;
+}
+
+static void tell_place(struct app_move *move)
+{
+    struct buf place = {0};
+    if (note_places(move) || write_places(move, &place)) {
+        fail(move->member->socket);
+    } else {
+        sio_socket_hand(move->member->socket, buf_str(&place));
+    }
+    buf_fini(&place);
+}
+
+void app_move_joined(struct app_member *member, bool entered)
+{
+    struct app_move *move = member->move;
+    if (!entered) {
+        fail(member->socket);
+    } else if (--move->joins == 0) {
+        tell_place(move);
+    }
+}
+
+bool app_move_is_arriving(const struct app_member *member)
+{
+    return member->move && member->move->arriving;
+}
+
+static enum err grow(struct app_move *move)
+{
+    size_t capacity = move->held_capacity ? 2 * move->held_capacity : 16;
+    struct held *held = realloc(move->held, capacity * sizeof *held);
+    if (!held) {
+        return ERR_NOMEM;
+    }
+    move->held = held;
+    move->held_capacity = capacity;
+    return OK;
+}
+
+/* What is outside the logs goes to those who are there. */
+void app_move_hold(struct app_member *member, const struct app_room *room, struct app_event *event)
+{
+    struct app_move *move = member->move;
+    size_t bytes = event->payload_len + RCBUF_OVERHEAD;
+    if (event->id == 0) {
+        return;
+    }
+    if (move->held_bytes + bytes > member->app->options->recovery_bytes ||
+        (move->held_count == move->held_capacity && grow(move))) {
+        fail(member->socket);
+        return;
+    }
+    move->held[move->held_count++] =
+        (struct held){app_event_ref(event), partition_of(member->app, room)};
+    move->held_bytes += bytes;
+}
+
+static enum err join(struct app_member *member, const struct bus_session_room *room)
+{
+    struct room_name name;
+    if (!app_member_may_enter(member, room->name, &name)) {
+        return ERR_DENIED;
+    }
+    const struct app_join wanted = {
+        .member = member, .automatic = true, .visible = room->visible, .entered = room->since};
+    return app_join_begin(&member->app->joins, &name, &wanted);
+}
+
+/* Some are entered at once: one more than there are keeps the end back until all have begun. */
+static enum err join_all(struct app_move *move, struct bus_session session)
+{
+    struct bus_session_room room;
+    enum err err = OK;
+    move->joins = 1;
+    while (!err && bus_session_next(&session, &room)) {
+        move->joins++;
+        err = join(move->member, &room);
+    }
+    if (!err) {
+        app_move_joined(move->member, true);
+    }
+    return err;
+}
+
+/* --- Here: who it is --- */
+
+static enum err read_identity(const struct bus_session *session, uint64_t expires_s,
+                              struct app_identity *identity)
+{
+    *identity = (struct app_identity){.expires_s = (int64_t)expires_s};
+    enum err err = room_name_make(ROOM_USER, session->sub, &identity->sub_room);
+    if (!err && session->address.len > 0) {
+        err = room_name_make(ROOM_USER, session->address, &identity->address_room);
+    }
+    return err;
+}
+
+struct arrival {
+    struct str pid; /* empty: it can't recover */
+    uint64_t expires_s;
+    struct bus_session session;
+};
+
+static enum err read_state(struct str state, struct arrival *arrival)
+{
+    struct str line;
+    if (!str_split(&state, '\n', &line) || !state.ptr || !str_split(&line, ' ', &arrival->pid) ||
+        str_to_u64(line, &arrival->expires_s)) {
+        return ERR_PROTO;
+    }
+    if (str_eq(arrival->pid, STR("-"))) {
+        arrival->pid = STR("");
+    } else if (arrival->pid.len != BUS_PID_LEN) {
+        return ERR_PROTO;
+    }
+    return bus_session_parse(state, &arrival->session);
+}
+
+/* Ids of events mean the same here. */
+static bool same_epoch(const struct app *app, const struct bus_session *session)
+{
+    return session->epoch.len > 0 && str_eq(session->epoch, bus_subscriber_epoch(app->subscriber));
+}
+
+void app_move_arrive(void *owner, struct sio_socket *socket, struct str state)
+{
+    struct app *app = owner;
+    struct arrival arrival;
+    struct app_identity identity;
+    struct app_member *member = NULL;
+    if (!read_state(state, &arrival) && same_epoch(app, &arrival.session) &&
+        !read_identity(&arrival.session, arrival.expires_s, &identity)) {
+        member = app_member_begin(app, socket, &identity);
+    }
+    struct app_move *move = member ? move_new(member) : NULL;
+    if (!move) {
+        fail(socket);
+        return;
+    }
+    app->stats.connected--; /* it was counted there */
+    move->arriving = true;
+    move->has_pid = arrival.pid.len > 0;
+    memcpy(move->pid, arrival.pid.ptr, arrival.pid.len);
+    if (join_all(move, arrival.session)) {
+        fail(socket);
+    }
+}
+
+/* --- Here: from the place on --- */
+
+static enum err read_rest(struct app_move *move, struct str rest)
+{
+    struct str line;
+    if (!str_split(&rest, '\n', &line) || !rest.ptr || str_to_u64(line, &move->member->last_id)) {
+        return ERR_PROTO;
+    }
+    return read_places(move, rest);
+}
+
+/* Within one partition there is one order, and an event of several rooms has come for each. */
+static bool is_due(const struct app_move *move, const struct held *held)
+{
+    const struct app_member *member = move->member;
+    const struct place *place = find_place(move, held->partition);
+    bool one = member->app->options->bus.keys.partitions == 1;
+    return place && held->event->id > place->id && !(one && held->event->id <= member->last_id);
+}
+
+static void deliver_held(struct app_move *move)
+{
+    for (size_t i = 0; i < move->held_count; i++) {
+        if (is_due(move, &move->held[i])) {
+            app_delivery_to(move->member, move->held[i].event);
+        }
+    }
+}
+
+/* As recovery does: another connection of that pid is half dead. */
+static enum err give_session(struct app_move *move)
+{
+    struct app_sessions *sessions = &move->member->app->sessions;
+    struct str pid = str_range(move->pid, BUS_PID_LEN);
+    if (!move->has_pid) {
+        return OK;
+    }
+    struct app_session *present = app_sessions_find(sessions, pid);
+    if (present) {
+        app_session_take(present);
+    }
+    move->member->session = app_session_new(sessions, move->member, pid);
+    return move->member->session ? OK : ERR_NOMEM;
+}
+
+void app_move_arrived(struct sio_socket *socket, struct str rest)
+{
+    struct app_member *member = sio_socket_user(socket);
+    struct app_move *move = member ? member->move : NULL;
+    if (!move || !move->arriving || read_rest(move, rest) || give_session(move)) {
+        fail(socket);
+        return;
+    }
+    member->move = NULL;
+    deliver_held(move);
+    if (member->session) {
+        app_session_keep(member->session, NULL);
+    }
+    app_move_free(move);
+}
