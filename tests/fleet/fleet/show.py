@@ -14,6 +14,7 @@ class Wishes:
     proxy: str
     clients: int | None = None
     seconds: float | None = None
+    public: Path | None = None  # where the public protocol suites are
 
 
 @dataclass
