@@ -5,6 +5,7 @@
 #include "app/app.h"
 #include "engineio/server.h"
 #include "http/server.h"
+#include "ops/answer.h"
 #include "ops/server.h"
 #include "socketio/server.h"
 #include "util/clock.h"
@@ -36,6 +37,7 @@ struct gateway {
     struct eio_server *engine;
     struct http_server *http;
     struct valve valve;
+    struct ops_sources sources;
     struct ops_server *ops;
 };
 
@@ -140,12 +142,12 @@ static enum err open_rooms(struct gateway *gateway, struct loop *loop,
     }
     eio_server_set_http(gateway->engine, gateway->http);
     valve_open(&gateway->valve, loop, http_server_net(gateway->http), gateway->app->subscriber);
-    struct ops_sources sources = {.app = gateway->app,
-                                  .engine = gateway->engine,
-                                  .net = http_server_net(gateway->http),
-                                  .started_ms = clock_wall_ms()};
-    return ops_server_open(loop, settings->ops_host, (uint16_t)settings->ops_port, &sources,
-                           &gateway->ops, complaint);
+    gateway->sources = (struct ops_sources){.app = gateway->app,
+                                            .engine = gateway->engine,
+                                            .net = http_server_net(gateway->http),
+                                            .started_ms = clock_wall_ms()};
+    return ops_server_open(loop, settings->ops_host, (uint16_t)settings->ops_port,
+                           ops_answerer_of(&gateway->sources), &gateway->ops, complaint);
 }
 
 enum err gateway_open(struct loop *loop, const struct gateway_settings *settings,

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "ops/metrics.h"
+#include "ops/exposition.h"
 
 static void print_group(const char *title)
 {
