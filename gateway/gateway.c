@@ -11,6 +11,7 @@
 #include "util/clock.h"
 #include "util/rand.h"
 #include "valve.h"
+#include "workers/answers.h"
 
 enum {
     LISTEN_BACKLOG = 4096,
@@ -38,7 +39,8 @@ struct gateway {
     struct http_server *http;
     struct valve valve;
     struct ops_sources sources;
-    struct ops_server *ops;
+    struct ops_server *ops;         /* of a gateway alone, … */
+    struct worker_answers *answers; /* … or of one that has a supervisor */
 };
 
 static void fill_app_options(struct app_options *options, const struct gateway_settings *settings,
@@ -75,6 +77,7 @@ static void fill_http_options(struct http_server_options *options,
     *options = (struct http_server_options){
         .net = {.host = settings->host,
                 .port = (uint16_t)settings->port,
+                .reuse_port = settings->worker_channel != 0,
                 .backlog = LISTEN_BACKLOG,
                 .max_connections =
                     settings->max_connections * CONNECTIONS_PER_CLIENT + CONNECTIONS_SPARE,
@@ -116,6 +119,20 @@ static void fill_options(struct gateway *gateway, const struct gateway_settings 
     };
 }
 
+static enum err open_ops(struct gateway *gateway, struct loop *loop,
+                         const struct gateway_settings *settings, struct buf *complaint)
+{
+    gateway->sources = (struct ops_sources){.app = gateway->app,
+                                            .engine = gateway->engine,
+                                            .net = http_server_net(gateway->http),
+                                            .started_ms = clock_wall_ms()};
+    return settings->worker_channel
+               ? worker_answers_open(loop, settings->worker_channel, &gateway->sources,
+                                     &gateway->answers)
+               : ops_server_open(loop, settings->ops_host, (uint16_t)settings->ops_port,
+                                 ops_answerer_of(&gateway->sources), &gateway->ops, complaint);
+}
+
 /* From the bus towards the clients, so that whoever calls is there before who is called back. */
 static enum err open_rooms(struct gateway *gateway, struct loop *loop,
                            const struct gateway_settings *settings, struct buf *complaint)
@@ -142,12 +159,7 @@ static enum err open_rooms(struct gateway *gateway, struct loop *loop,
     }
     eio_server_set_http(gateway->engine, gateway->http);
     valve_open(&gateway->valve, loop, http_server_net(gateway->http), gateway->app->subscriber);
-    gateway->sources = (struct ops_sources){.app = gateway->app,
-                                            .engine = gateway->engine,
-                                            .net = http_server_net(gateway->http),
-                                            .started_ms = clock_wall_ms()};
-    return ops_server_open(loop, settings->ops_host, (uint16_t)settings->ops_port,
-                           ops_answerer_of(&gateway->sources), &gateway->ops, complaint);
+    return open_ops(gateway, loop, settings, complaint);
 }
 
 enum err gateway_open(struct loop *loop, const struct gateway_settings *settings,
@@ -174,6 +186,7 @@ void gateway_close(struct gateway *gateway)
     }
     valve_fini(&gateway->valve);
     ops_server_free(gateway->ops);
+    worker_answers_close(gateway->answers);
     if (gateway->http) {
         http_server_stop(gateway->http);
     }
@@ -191,7 +204,7 @@ uint16_t gateway_port(const struct gateway *gateway)
 
 uint16_t gateway_ops_port(const struct gateway *gateway)
 {
-    return ops_server_port(gateway->ops);
+    return gateway->ops ? ops_server_port(gateway->ops) : 0;
 }
 
 const struct net_server_stats *gateway_net_stats(const struct gateway *gateway)

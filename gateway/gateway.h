@@ -22,7 +22,7 @@ MUST_CHECK enum err gateway_open(struct loop *loop, const struct gateway_setting
 /* Stops accepting, ends every session by a transport close, and frees. NULL is fine. */
 void gateway_close(struct gateway *gateway);
 
-/* The ports really listened on. */
+/* The ports really listened on; a worker has no operations port: 0. */
 uint16_t gateway_port(const struct gateway *gateway);
 uint16_t gateway_ops_port(const struct gateway *gateway);
 /* Of the clients' port. */
