@@ -25,7 +25,8 @@ static void print_help(void)
            "Every setting is a flag or an environment variable (in brackets, with its\n"
            "default); the flag wins.\n");
     config_print_help(gateway_option_table(), stdout);
-    printf("\nSignals: SIGTERM and SIGINT end it.\n\n"
+    printf("\nSignals: SIGTERM and SIGINT end it; a supervisor (--workers) passes them to its\n"
+           "workers, SIGHUP too.\n\n"
            "Exit status:\n"
            "  0  a signal ended it\n"
            "  1  it could not start or go on\n"
