@@ -40,7 +40,8 @@ struct gateway {
     struct valve valve;
     struct ops_sources sources;
     struct ops_server *ops;         /* of a gateway alone, … */
-    struct worker_answers *answers; /* … or of one that has a supervisor */
+    struct worker_answers *answers; /* … or of a worker … */
+    uint16_t supervisor_ops_port;   /* … whose supervisor listens there */
 };
 
 static void fill_app_options(struct app_options *options, const struct gateway_settings *settings,
@@ -126,6 +127,7 @@ static enum err open_ops(struct gateway *gateway, struct loop *loop,
                                             .engine = gateway->engine,
                                             .net = http_server_net(gateway->http),
                                             .started_ms = clock_wall_ms()};
+    gateway->supervisor_ops_port = (uint16_t)settings->ops_port;
     return settings->worker_channel
                ? worker_answers_open(loop, settings->worker_channel, &gateway->sources,
                                      &gateway->answers)
@@ -197,6 +199,11 @@ void gateway_close(struct gateway *gateway)
     free(gateway);
 }
 
+bool gateway_is_worker(const struct gateway *gateway)
+{
+    return gateway->answers != NULL;
+}
+
 uint16_t gateway_port(const struct gateway *gateway)
 {
     return net_server_port(http_server_net(gateway->http));
@@ -204,7 +211,7 @@ uint16_t gateway_port(const struct gateway *gateway)
 
 uint16_t gateway_ops_port(const struct gateway *gateway)
 {
-    return gateway->ops ? ops_server_port(gateway->ops) : 0;
+    return gateway->ops ? ops_server_port(gateway->ops) : gateway->supervisor_ops_port;
 }
 
 const struct net_server_stats *gateway_net_stats(const struct gateway *gateway)

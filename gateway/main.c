@@ -100,7 +100,7 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 /* A worker is silent: its supervisor says where all of them listen. */
 static void log_listening(const struct gateway *gateway)
 {
-    if (gateway_ops_port(gateway) != 0) {
+    if (!gateway_is_worker(gateway)) {
         log_info("listening", LOG_U64("port", gateway_port(gateway)),
                  LOG_U64("ops_port", gateway_ops_port(gateway)),
                  LOG_CSTR("version", GUESSLYFE_VERSION), LOG_U64("pid", getpid()));
@@ -156,6 +156,7 @@ static int work(void *owner, const struct worker_place *place)
 {
     struct gateway_settings settings = *(const struct gateway_settings *)owner;
     settings.port = place->port;
+    settings.ops_port = place->ops_port;
     settings.worker = place->index;
     settings.worker_channel = place->channel;
     return serve(&settings);

@@ -83,7 +83,7 @@ static void begun(struct supervisor *supervisor, struct worker *worker)
     if (!supervisor->serving && all_up(supervisor)) {
         supervisor->serving = true;
         log_info("listening", LOG_U64("port", supervisor->port.number),
-                 LOG_U64("ops_port", ops_server_port(supervisor->ops)),
+                 LOG_U64("ops_port", supervisor->job.ops_port),
                  LOG_CSTR("version", supervisor->options->version), LOG_U64("pid", getpid()),
                  LOG_U64("workers", supervisor->options->workers));
     }
@@ -268,6 +268,7 @@ static enum err start_workers(struct supervisor *supervisor)
     const struct supervisor_options *options = supervisor->options;
     supervisor->job = (struct worker_job){.loop = supervisor->loop,
                                           .port = supervisor->port.number,
+                                          .ops_port = ops_server_port(supervisor->ops),
                                           .work = options->work,
                                           .owner = options->owner};
     enum err err = OK;

@@ -24,7 +24,7 @@ struct diary {
     atomic_int lives;
     atomic_int stops;
     atomic_int hangups;
-    atomic_int ports[2];
+    atomic_int ports[2], ops_ports[2];
 };
 
 static struct diary *diary;
@@ -96,6 +96,7 @@ static int serve_until_stopped(void *owner, const struct worker_place *place)
 {
     (void)owner;
     diary->ports[place->index] = place->port;
+    diary->ops_ports[place->index] = place->ops_port;
     tell_that_it_serves(place);
     if (++diary->lives == 2) {
         kill(getppid(), SIGTERM);
@@ -164,6 +165,8 @@ static void a_signal_ends_all(void **state)
     assert_int_equal(diary->stops, 2);
     assert_int_not_equal(diary->ports[0], 0);
     assert_int_equal(diary->ports[0], diary->ports[1]);
+    assert_int_not_equal(diary->ops_ports[0], 0);
+    assert_int_equal(diary->ops_ports[0], diary->ops_ports[1]);
 }
 
 static void who_ends_early_is_started_again(void **state)

@@ -52,7 +52,10 @@ static _Noreturn void be_worker(const struct worker *worker, const struct worker
     if (job->hung_up) {
         raise(SIGHUP);
     }
-    struct worker_place place = {worker->index, job->port, CHANNEL_FD};
+    struct worker_place place = {.index = worker->index,
+                                 .port = job->port,
+                                 .ops_port = job->ops_port,
+                                 .channel = CHANNEL_FD};
     exit(job->work(job->owner, &place));
 }
 

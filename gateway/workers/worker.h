@@ -17,15 +17,16 @@
 
 /* What a worker's process is given. */
 struct worker_place {
-    unsigned index; /* from 0 */
-    uint16_t port;  /* which all share, by SO_REUSEPORT */
-    int channel;    /* descriptor for worker_answers_open */
+    unsigned index;    /* from 0 */
+    uint16_t port;     /* which all share, by SO_REUSEPORT */
+    uint16_t ops_port; /* the supervisor's: to tell, not to listen */
+    int channel;       /* descriptor for worker_answers_open */
 };
 
 /* What all workers of a supervisor have in common. */
 struct worker_job {
     struct loop *loop; /* the supervisor's */
-    uint16_t port;
+    uint16_t port, ops_port;
     /* The worker's whole life, in its own process, which ends with the status that is returned. */
     int (*work)(void *owner, const struct worker_place *place);
     void *owner;
