@@ -78,3 +78,7 @@ class Show:
 def percentile(values: list[float], share: float) -> float:
     ordered = sorted(values)
     return ordered[max(0, math.ceil(len(ordered) * share) - 1)] if ordered else 0.0
+
+
+def megabytes(size: float) -> str:
+    return f"{size / 1e6:,.0f} MB"
