@@ -8,7 +8,7 @@
 
 enum {
     RECHECK_MS = 250, /* the wall clock may have been set */
-    SLICE = 128,      /* members a turn: some milliseconds, with the rooms that they leave */
+    SLICE = 64,       /* members a turn: two milliseconds, with the rooms that they leave */
 };
 
 /* --- What is due --- */
