@@ -24,7 +24,7 @@ struct gateway_settings {
 
     const char *jwt_secret, *jwt_issuer, *jwt_audience;
     unsigned jwt_algorithm; /* enum app_auth_algorithm */
-    uint64_t jwt_leeway_s;
+    uint64_t jwt_leeway_s, token_expiring_ms, token_cache, token_cache_ttl_ms;
 
     uint64_t ping_interval_ms, ping_timeout_ms, upgrade_timeout_ms, connect_timeout_ms;
     uint64_t subscribe_timeout_ms, room_linger_ms, recovery_window_ms;
