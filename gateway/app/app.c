@@ -132,6 +132,17 @@ static void on_up(void *owner)
     log_info("redis connected", LOG_U64("rooms", bus_subscriber_count(app->subscriber)));
 }
 
+void app_tell_redis_up(struct app *app, void (*on_up_again)(void *owner), void *owner)
+{
+    app->on_redis_up = on_up_again;
+    app->on_redis_up_owner = owner;
+}
+
+bool app_ready(const struct app *app)
+{
+    return app->revocations.known && bus_subscriber_ready(app->subscriber);
+}
+
 static void on_down(void *owner, enum err err, const char *why)
 {
     const struct app *app = owner;

@@ -73,9 +73,8 @@ struct app {
     struct log_limit refusal_log, trouble_log;
     struct app_stats stats;
     struct app_recovery_stats recovery;
-    struct list recoveries; /* that wait for what is passed to move (app/recovery.c) */
-    /* Redis is there again; before anything else is asked of it. NULL: nobody wants to know. */
-    void (*on_redis_up)(void *owner);
+    struct list recoveries;           /* that wait for what is passed to move (app/recovery.c) */
+    void (*on_redis_up)(void *owner); /* see app_tell_redis_up */
     void *on_redis_up_owner;
 };
 
@@ -83,6 +82,13 @@ struct app {
 struct app *app_new(struct loop *loop, const struct app_options *options);
 /* All sockets must have been disconnected. NULL is fine. */
 void app_free(struct app *app);
+/*
+ * Both connections to Redis stand again: `on_up` comes before anything else is asked of it. NULL:
+ * nobody wants to know.
+ */
+void app_tell_redis_up(struct app *app, void (*on_up)(void *owner), void *owner);
+/* Whether what is published reaches clients, and whoever has a bad token stays out. */
+bool app_ready(const struct app *app);
 /* The one namespace, "/": for sio_server_new. */
 struct sio_namespace app_namespace(struct app *app);
 

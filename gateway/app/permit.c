@@ -19,7 +19,8 @@ enum {
 struct permit_user {
     struct map_node by_sub;
     struct app_permits *permits;
-    struct list asking;          /* permits, in the order of coming */
+    struct list asking;          /* permits to be asked for, in the order of coming */
+    uint32_t waiting;            /* those, and the ones to be asked for again */
     struct app_permit *asked;    /* whose question is under way; NULL: none, or it has gone */
     struct bus_request *request; /* a question, or a notice of `told` */
     uint32_t held;               /* clients here that were let in */
@@ -50,8 +51,12 @@ static struct str key_of(const struct map_node *node)
 
 static void drop(struct app_member *member)
 {
-    list_remove(&member->permit->node);
-    free(member->permit);
+    struct app_permit *permit = member->permit;
+    list_remove(&permit->node);
+    if (permit->user) {
+        permit->user->waiting--;
+    }
+    free(permit);
     member->permit = NULL;
 }
 
@@ -131,7 +136,7 @@ static void step(struct permit_user *user)
         user->told = user->held;
         ask(user, user->held, 0);
         user->stale = !user->request; /* without memory the next change tells it */
-    } else if (user->held == 0) {
+    } else if (user->held == 0 && user->waiting == 0) {
         map_remove(&permits->users, &user->by_sub);
         free(user);
     }
@@ -226,6 +231,7 @@ static void ask_user(struct app_permit *permit)
         give_up(member);
         return;
     }
+    permit->user->waiting++;
     list_push_back(&permit->user->asking, &permit->node);
     step(permit->user);
 }

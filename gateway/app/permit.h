@@ -48,7 +48,7 @@ void app_permits_renew(struct app_permits *permits);
  * at once where nothing has to be waited for; or the session ends.
  */
 void app_permit_ask(struct app_member *member);
-/* The member goes; what it had is given back. */
+/* The member goes, or another has taken its place: what it had is given back. Idempotent. */
 void app_permit_return(struct app_member *member);
 
 #endif
