@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <jansson.h>
 #include <jwt.h>
+#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "util/base64.h"
 #include "util/buf.h"
 #include "util/jtext.h"
-#include "util/map.h"
 
 enum { HEADER_DEPTH_MAX = 4 };
 
@@ -126,8 +126,11 @@ static void read_token_id(const json_t *claims, struct app_identity *identity)
 
 uint64_t app_auth_token_id(struct str jti)
 {
-    uint64_t hash = map_hash(jti);
-    return jti.len == 0 ? 0 : hash == 0 ? 1 : hash;
+    unsigned char hash[SHA256_DIGEST_LENGTH];
+    uint64_t id;
+    SHA256((const unsigned char *)jti.ptr, jti.len, hash);
+    memcpy(&id, hash, sizeof id);
+    return jti.len == 0 ? 0 : id == 0 ? 1 : id;
 }
 
 static bool is_string(const json_t *value, const char *expected)

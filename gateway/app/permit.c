@@ -318,6 +318,21 @@ void app_permits_known(struct app_permits *permits)
     loop_defer(permits->app->loop, &permits->admit);
 }
 
+enum err app_permit_adopt(struct app_member *member)
+{
+    struct app_permits *permits = &member->app->permits;
+    if (permits->most > 0) {
+        struct permit_user *user = user_of(permits, app_member_sub(member));
+        if (!user) {
+            return ERR_NOMEM;
+        }
+        user->held++;
+        step(user);
+    }
+    member->permitted = true;
+    return OK;
+}
+
 void app_permit_return(struct app_member *member)
 {
     struct app_permits *permits = &member->app->permits;

@@ -16,6 +16,8 @@
 #include <stdint.h>
 
 #include "loop/loop.h"
+#include "util/attr.h"
+#include "util/err.h"
 #include "util/list.h"
 #include "util/map.h"
 
@@ -50,6 +52,11 @@ void app_permits_renew(struct app_permits *permits);
  * at once where nothing has to be waited for; or the session ends.
  */
 void app_permit_ask(struct app_member *member);
+/*
+ * For a member that was let in by another gateway and has come from there: its place comes with it,
+ * also where there was none to spare. NOMEM.
+ */
+MUST_CHECK enum err app_permit_adopt(struct app_member *member);
 /* The member goes, or another has taken its place: what it had is given back. Idempotent. */
 void app_permit_return(struct app_member *member);
 

@@ -284,6 +284,30 @@ static void a_gateway_that_is_heard_of_counts(void **state)
     person_leaves(&alice[0]);
 }
 
+/* Member by member, as a session moves: first it is here, too, and then there no more. */
+static void a_moved_client_takes_its_place_along(void **state)
+{
+    (void)state;
+    struct app_identity identity = {0};
+    comes(&world, &alice[0]);
+    is_let_in(&alice[0]);
+    comes(&world, &alice[1]);
+    is_let_in(&alice[1]);
+    assert_int_equal(room_name_make(ROOM_USER, STR("alice"), &identity.sub_room), OK);
+    struct app_member *moved = app_member_new(other.app, NULL, &identity);
+    assert_non_null(moved);
+    assert_int_equal(app_permit_adopt(moved), OK);
+    PUMP_UNTIL(world.peer.loop, strcmp(told("another"), "1") == 0);
+    assert_string_equal(told("gateway"), "2");
+    person_leaves(&alice[0]);
+    PUMP_UNTIL(world.peer.loop, strcmp(told("gateway"), "1") == 0);
+    app_permit_return(moved);
+    app_permit_return(moved);
+    app_member_free(moved);
+    PUMP_UNTIL(world.peer.loop, strcmp(told("another"), "(nil)") == 0);
+    person_leaves(&alice[1]);
+}
+
 static void without_a_limit_nobody_is_counted(void **state)
 {
     (void)state;
@@ -330,6 +354,7 @@ int main(void)
         IN_TWO(a_recovering_client_takes_its_own_place),
         IN_WORLD(a_recovering_client_may_be_one_too_many),
         IN_WORLD(a_gateway_that_is_heard_of_counts),
+        IN_TWO(a_moved_client_takes_its_place_along),
         UNLIMITED(without_a_limit_nobody_is_counted),
         IN_WORLD(coming_without_memory),
     };
