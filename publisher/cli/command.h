@@ -1,4 +1,4 @@
-/* What guesslyfe-publish can do: a table of commands, one function each. */
+/* What guesslyfe-publish can do besides its verbs (publisher/cli/verb.h), and how it ends. */
 #ifndef PUBLISHER_CLI_COMMAND_H
 #define PUBLISHER_CLI_COMMAND_H
 
@@ -24,8 +24,6 @@ enum exit_code exit_code_of(enum glyfe_error error);
 
 enum exit_code command_publish(const struct arguments *arguments);
 enum exit_code command_bulk(const struct arguments *arguments);
-enum exit_code command_events(const struct arguments *arguments);
-enum exit_code command_describe(const struct arguments *arguments);
 enum exit_code command_help(const struct arguments *arguments);
 enum exit_code command_version(const struct arguments *arguments);
 enum exit_code command_check_config(const struct arguments *arguments);
