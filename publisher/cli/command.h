@@ -18,6 +18,9 @@ enum exit_code {
     EXIT_REFUSED = 5,        /* by Redis: password, rights, memory, a replica */
     EXIT_UNKNOWN = 6,        /* written or not */
     EXIT_NOT_REPLICATED = 7, /* written, but not on as many replicas as wanted */
+    EXIT_INCOMPLETE = 8,     /* done, but not every gateway that is registered has answered */
+    EXIT_NO_GATEWAY = 9,     /* none is registered; what was to be written is */
+    EXIT_UNSOUND = 10,       /* doctor found what has to be changed */
 };
 
 enum exit_code exit_code_of(enum glyfe_error error);

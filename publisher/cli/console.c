@@ -136,10 +136,18 @@ static bool wait_until(struct console *console, bool (*holds)(const struct conso
     return true;
 }
 
+void console_unlisten(struct console *console)
+{
+    redis_link_free(console->ear);
+    console->ear = NULL;
+    console->confirmed = 0;
+}
+
 bool console_listen(struct console *console, const struct console_ear *ear)
 {
     static const struct redis_link_ops ops = {
         .on_up = on_ear_up, .on_down = on_ear_down, .on_push = on_push};
+    console_unlisten(console);
     console->hears = *ear;
     console->ear = redis_link_new(console->loop, &console->settings.redis, &ops, console);
     if (!console->ear) {
@@ -228,7 +236,7 @@ enum exit_code console_open(struct console *console, const struct arguments *arg
 
 void console_close(struct console *console)
 {
-    redis_link_free(console->ear);
+    console_unlisten(console);
     redis_link_free(console->link);
     loop_free(console->loop);
     answer_fini(&console->answer);
@@ -237,20 +245,24 @@ void console_close(struct console *console)
 
 /* --- What went wrong --- */
 
-enum exit_code console_fail(const struct console *console)
+static enum exit_code report(const struct console *console, enum exit_code code)
 {
     struct report_place place = {.json = console->json};
-    enum exit_code code = console->failure == ERR_DENIED    ? EXIT_REFUSED
-                          : console->failure == ERR_NOMEM   ? EXIT_INTERNAL
-                          : console->failure == ERR_INVALID ? EXIT_INTERNAL
-                                                            : EXIT_UNREACHABLE;
-    return report_error(&place, code, console->why);
+    return console->quiet ? code : report_error(&place, code, console->why);
 }
 
-enum exit_code console_refused(const struct console *console, const struct answer *answer)
+enum exit_code console_fail(const struct console *console)
 {
-    char message[CONSOLE_WHY_MAX];
-    struct report_place place = {.json = console->json};
-    snprintf(message, sizeof message, "Redis refused: " STR_FMT, STR_ARG(answer->text));
-    return report_error(&place, EXIT_REFUSED, message);
+    bool internal = console->failure == ERR_NOMEM || console->failure == ERR_INVALID;
+    return report(console, console->failure == ERR_DENIED ? EXIT_REFUSED
+                           : internal                     ? EXIT_INTERNAL
+                                                          : EXIT_UNREACHABLE);
+}
+
+enum exit_code console_refused(struct console *console, const struct answer *answer)
+{
+    bool told = answer->kind == ANSWER_ERROR;
+    snprintf(console->why, sizeof console->why, "Redis %s" STR_FMT,
+             told ? "refused: " : "answered what was not expected", STR_ARG(answer->text));
+    return report(console, EXIT_REFUSED);
 }

@@ -23,7 +23,7 @@
 
 enum { CONSOLE_WHY_MAX = 512, CONSOLE_CHANNELS_MAX = 1023 };
 
-/* What a second connection listens to; borrowed for the lifetime of the console. */
+/* What a second connection listens to; borrowed while it is listened to. */
 struct console_ear {
     bool patterns;              /* the channels are patterns */
     const struct str *channels; /* at most CONSOLE_CHANNELS_MAX */
@@ -34,7 +34,8 @@ struct console_ear {
 };
 
 struct console {
-    bool json; /* errors on standard output too */
+    bool json;  /* errors on standard output too */
+    bool quiet; /* nothing is reported: whoever asks reads `why` */
     struct publisher_settings settings;
     struct bus_keys keys;
     struct loop *loop;
@@ -67,10 +68,12 @@ const struct answer *console_ask(struct console *console, const struct str *args
                 sizeof((const struct str[]){__VA_ARGS__}) / sizeof(struct str))
 
 /*
- * Listens from now on, on a connection of its own, and again after that was lost: see `heard`. Once
- * a console. False: `failure` and `why` say why.
+ * Listens from now on, on a connection of its own, and again after that was lost: see `heard`. To
+ * one thing at a time. False: `failure` and `why` say why.
  */
 MUST_CHECK bool console_listen(struct console *console, const struct console_ear *ear);
+/* Idempotent. */
+void console_unlisten(struct console *console);
 /* Whether everything that is listened to has been confirmed. */
 bool console_hears(const struct console *console);
 /* Lets the loop run for no longer than that. False: the loop is broken. */
@@ -78,7 +81,7 @@ MUST_CHECK bool console_turn(struct console *console, unsigned max_wait_ms);
 
 /* Reports that there was no answer, or what Redis refused (an answer of kind ANSWER_ERROR). */
 enum exit_code console_fail(const struct console *console);
-enum exit_code console_refused(const struct console *console, const struct answer *answer);
+enum exit_code console_refused(struct console *console, const struct answer *answer);
 
 /* From now on SIGINT and SIGTERM set a flag, and a closed standard output is an error to write. */
 void console_catch_signals(void);

@@ -402,10 +402,7 @@ static enum exit_code run_with(struct tail *tail, const struct arguments *argume
     struct buf complaint = {0};
     enum err err = read_wishes(tail, arguments, &complaint);
     if (err) {
-        const char *words = complaint.len > 0 ? buf_cstr(&complaint) : NULL;
-        enum exit_code code = report_usage(words ? words : err_name(err));
-        buf_fini(&complaint);
-        return code;
+        return report_complaint(err, &complaint);
     }
     console_catch_signals();
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);

@@ -9,7 +9,8 @@ enum { HELP_COLUMN = 28, HELP_WIDTH = 80, SUMMARY_COLUMN = 53 };
 
 /* In the order of --help. */
 static const struct verb *const verbs[] = {
-    &verb_events, &verb_describe, &verb_tail, &verb_doctor, &verb_token,
+    &verb_events, &verb_describe, &verb_fleet,       &verb_room, &verb_user,   &verb_disconnect,
+    &verb_revoke, &verb_unrevoke, &verb_revocations, &verb_tail, &verb_doctor, &verb_token,
 };
 
 const struct verb *verb_find(struct str name)

@@ -34,7 +34,9 @@ struct verb {
     enum exit_code (*run)(const struct arguments *arguments);
 };
 
-extern const struct verb verb_events, verb_describe, verb_tail, verb_doctor, verb_token;
+extern const struct verb verb_events, verb_describe, verb_fleet, verb_room, verb_user,
+    verb_disconnect, verb_revoke, verb_unrevoke, verb_revocations, verb_tail, verb_doctor,
+    verb_token;
 
 #define VERB_FLAGS(array) .flags = (array), .flag_count = ARRAY_LEN(array)
 
