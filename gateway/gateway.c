@@ -1,10 +1,12 @@
 #include "gateway.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "app/app.h"
 #include "engineio/server.h"
 #include "http/server.h"
+#include "ops/heartbeat.h"
 #include "ops/server.h"
 #include "socketio/server.h"
 #include "util/clock.h"
@@ -21,9 +23,10 @@ enum {
     CLIENT_JSON_DEPTH = 32,
 };
 
-enum { GATEWAY_ID_LEN = 12, QUEUE_SHARE_OF_MISSED = 2 };
+enum { GATEWAY_ID_LEN = 12, QUEUE_SHARE_OF_MISSED = 2, FAREWELL_MS = 1000 };
 
 struct gateway {
+    struct loop *loop;
     char id[GATEWAY_ID_LEN + 1];
     struct app_options app_options;
     struct sio_server_options sio_options;
@@ -37,6 +40,7 @@ struct gateway {
     struct http_server *http;
     struct valve valve;
     struct ops_server *ops;
+    struct ops_heartbeat heartbeat;
 };
 
 static void fill_app_options(struct app_options *options, const struct gateway_settings *settings,
@@ -63,6 +67,8 @@ static void fill_app_options(struct app_options *options, const struct gateway_s
         .recovery_bytes = settings->client_queue_bytes / QUEUE_SHARE_OF_MISSED,
         .recent_bytes = settings->recent_bytes,
         .max_history = settings->max_history,
+        .max_connections_per_user = settings->max_connections_per_user,
+        .heartbeat_ms = settings->bus.heartbeat_ms,
     };
     bus_settings_history(&settings->bus, options->bus.history);
 }
@@ -114,6 +120,38 @@ static void fill_options(struct gateway *gateway, const struct gateway_settings 
     };
 }
 
+static void enter_registry(struct gateway *gateway, const struct gateway_settings *settings,
+                           const struct ops_sources *sources)
+{
+    struct bus_gateway entry = {
+        .version = GUESSLYFE_VERSION,
+        .port = gateway_port(gateway),
+        .ops_port = gateway_ops_port(gateway),
+        .max_connections = settings->max_connections,
+        .ping_interval_ms = settings->ping_interval_ms,
+        .ping_timeout_ms = settings->ping_timeout_ms,
+    };
+    memcpy(entry.id, gateway->id, sizeof gateway->id);
+    ops_heartbeat_start(&gateway->heartbeat, gateway->loop, sources, &entry,
+                        settings->bus.heartbeat_ms);
+}
+
+/*
+ * With nobody there any more, what Redis is to know of that is on its way, the end of the
+ * gateway's entry in the registry among it. Where Redis does not answer, that is gone by itself
+ * after a while.
+ */
+static void say_farewell(struct gateway *gateway)
+{
+    const struct bus_store *store = bus_subscriber_store(gateway->app->subscriber);
+    uint64_t until = clock_monotonic_ms() + FAREWELL_MS;
+    enum err err = OK;
+    while (!err && bus_store_connected(store) && bus_store_waiting(store) > 0 &&
+           clock_monotonic_ms() < until) {
+        err = loop_turn(gateway->loop, 10);
+    }
+}
+
 /* From the bus towards the clients, so that whoever calls is there before who is called back. */
 static enum err open_rooms(struct gateway *gateway, struct loop *loop,
                            const struct gateway_settings *settings, struct buf *complaint)
@@ -144,8 +182,12 @@ static enum err open_rooms(struct gateway *gateway, struct loop *loop,
                                   .engine = gateway->engine,
                                   .net = http_server_net(gateway->http),
                                   .started_ms = clock_wall_ms()};
-    return ops_server_open(loop, settings->ops_host, (uint16_t)settings->ops_port, &sources,
-                           &gateway->ops, complaint);
+    err = ops_server_open(loop, settings->ops_host, (uint16_t)settings->ops_port, &sources,
+                          &gateway->ops, complaint);
+    if (!err) {
+        enter_registry(gateway, settings, &sources);
+    }
+    return err;
 }
 
 enum err gateway_open(struct loop *loop, const struct gateway_settings *settings,
@@ -155,6 +197,7 @@ enum err gateway_open(struct loop *loop, const struct gateway_settings *settings
     if (!gateway) {
         return ERR_NOMEM;
     }
+    gateway->loop = loop;
     fill_options(gateway, settings);
     enum err err = open_rooms(gateway, loop, settings, complaint);
     if (err) {
@@ -171,6 +214,7 @@ void gateway_close(struct gateway *gateway)
         return;
     }
     valve_fini(&gateway->valve);
+    ops_heartbeat_stop(&gateway->heartbeat);
     ops_server_free(gateway->ops);
     if (gateway->http) {
         http_server_stop(gateway->http);
@@ -178,6 +222,9 @@ void gateway_close(struct gateway *gateway)
     eio_server_free(gateway->engine);
     http_server_free(gateway->http);
     sio_server_free(gateway->sockets);
+    if (gateway->app) {
+        say_farewell(gateway);
+    }
     app_free(gateway->app);
     free(gateway);
 }

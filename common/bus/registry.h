@@ -22,6 +22,7 @@ enum {
     BUS_HOST_MAX = 64,
     BUS_VERSION_MAX = 32,
     BUS_REGISTERED_MAX = 10000, /* gateways in one reading */
+    BUS_BEATS_MISSED = 5,       /* an entry lasts for as many as these */
 };
 
 /* What a gateway says of itself; texts are terminated. */

@@ -19,13 +19,21 @@ static void emit(struct sio_socket *socket, struct str event, struct str args)
 }
 
 /* Tells the client why, then disconnects it for good: it must not come back by itself. */
+static void say_goodbye(struct sio_socket *socket, struct str message)
+{
+    if (message.len > 0) {
+        emit(socket, STR("error"), message);
+    }
+    sio_socket_disconnect(socket);
+}
+
+/* The same for a client that was not accepted: only then it listens. */
 static void turn_away(struct sio_socket *socket, struct str message)
 {
     if (sio_socket_accept(socket)) {
         return; /* the session is ending, on_disconnect follows */
     }
-    emit(socket, STR("error"), message);
-    sio_socket_disconnect(socket);
+    say_goodbye(socket, message);
 }
 
 /* --- Tokens --- */
@@ -154,16 +162,20 @@ static enum err join_automatically(struct app_member *member, const struct room_
     return app_join_begin(&member->app->joins, name, &wanted);
 }
 
-static enum err enter_own_rooms(struct app_member *member, const struct app_identity *identity)
+static enum err enter_own_rooms(struct app_member *member)
 {
-    struct room_name global;
+    struct room_name global, sub, address;
+    bool by_address = member->address_len > 0;
     enum err err = room_name_make(ROOM_GLOBAL, STR("all"), &global);
-    bool by_address = identity->address_room.len > 0;
+    err = err ? err : room_name_make(ROOM_USER, app_member_sub(member), &sub);
+    if (!err && by_address) {
+        err = room_name_make(ROOM_USER, app_member_address(member), &address);
+    }
     member->automatic = by_address ? 3 : 2;
-    err = err ? err : join_automatically(member, app_identity_room(identity), true);
+    err = err ? err : join_automatically(member, by_address ? &address : &sub, true);
     err = err ? err : join_automatically(member, &global, true);
     if (!err && by_address) {
-        err = join_automatically(member, &identity->sub_room, false);
+        err = join_automatically(member, &sub, false);
     }
     return err;
 }
@@ -176,6 +188,8 @@ struct app_member *app_member_begin(struct app *app, struct sio_socket *socket,
         return NULL;
     }
     sio_socket_attach(socket, member);
+    member->connected_ms = clock_wall_ms();
+    app_walks_add(&app->walks, member);
     app->stats.members++;
     app->stats.connected++;
     log_debug("client connected", LOG_STR("socket", sio_socket_id(socket)),
@@ -187,6 +201,8 @@ struct app_member *app_member_begin(struct app *app, struct sio_socket *socket,
 void app_member_end(struct app_member *member, bool comes_back)
 {
     struct app *app = member->app;
+    app_walks_remove(&app->walks, member);
+    app_permit_return(member);
     app_recovery_free(member->recovery);
     member->recovery = NULL;
     app_session_end(member->session, comes_back);
@@ -209,11 +225,39 @@ void app_welcome(struct app *app, struct sio_socket *socket, const struct app_id
                  bool recovers)
 {
     struct app_member *member = app_member_begin(app, socket, identity);
-    bool with_session = recovers && app_sessions_enabled(&app->sessions);
-    enum err err = member ? OK : ERR_NOMEM;
-    err = err ? err : with_session ? give_session(member) : sio_socket_accept(socket);
-    if (err || enter_own_rooms(member, identity)) {
+    if (!member) {
         eio_session_close(sio_socket_session(socket), EIO_CLOSE_SERVER);
+        return;
+    }
+    member->recovers = recovers && app_sessions_enabled(&app->sessions);
+    app_permit_ask(member);
+}
+
+void app_let_in(struct app_member *member)
+{
+    if (member->recovery) {
+        app_recovery_permitted(member);
+        return;
+    }
+    member->accepted = true;
+    enum err err = member->recovers ? give_session(member) : sio_socket_accept(member->socket);
+    if (err || enter_own_rooms(member)) {
+        eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
+    }
+}
+
+void app_dismiss(struct app_member *member, struct str error)
+{
+    struct sio_socket *socket = member->socket;
+    bool accepted = member->accepted;
+    if (!accepted) {
+        member->app->stats.connected--; /* it never was */
+    }
+    app_member_end(member, false);
+    if (accepted) {
+        say_goodbye(socket, error);
+    } else {
+        turn_away(socket, error);
     }
 }
 

@@ -9,6 +9,7 @@
 #include "util/base64.h"
 #include "util/buf.h"
 #include "util/jtext.h"
+#include "util/map.h"
 
 enum { HEADER_DEPTH_MAX = 4 };
 
@@ -111,6 +112,24 @@ static const char *check_times(const struct app_auth_options *options, const jso
     return NULL;
 }
 
+/* What a revocation or an operator may name. A time that is none is that of an old token. */
+static void read_token_id(const json_t *claims, struct app_identity *identity)
+{
+    double iat = json_number_value(json_object_get(claims, "iat"));
+    const json_t *jti = json_object_get(claims, "jti");
+    identity->issued_s = iat <= 0 ? 0 : iat >= UINT32_MAX ? UINT32_MAX : (uint32_t)iat;
+    identity->token_id =
+        json_is_string(jti)
+            ? app_auth_token_id(str_range(json_string_value(jti), json_string_length(jti)))
+            : 0;
+}
+
+uint64_t app_auth_token_id(struct str jti)
+{
+    uint64_t hash = map_hash(jti);
+    return jti.len == 0 ? 0 : hash == 0 ? 1 : hash;
+}
+
 static bool is_string(const json_t *value, const char *expected)
 {
     return json_is_string(value) &&
@@ -172,6 +191,7 @@ static const char *check_claims(const struct app_auth_options *options, const js
 {
     const char *why = check_times(options, claims, now_s, identity);
     why = why ? why : check_parties(options, claims);
+    read_token_id(claims, identity);
     return why ? why : read_user(claims, identity);
 }
 

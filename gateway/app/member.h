@@ -17,6 +17,7 @@
 
 struct app;
 struct app_event;
+struct app_permit;
 struct app_recovery;
 struct app_session;
 
@@ -35,12 +36,20 @@ struct app_member {
     uint64_t last_id;              /* of the event that was delivered last; 0 before the first */
     struct app_session *session;   /* NULL: it can't recover, and gets events without their ids */
     struct app_recovery *recovery; /* while it is being recovered */
-    struct list joins;             /* struct app_join by of_member */
+    struct app_permit *permit;     /* while it waits to be let in */
+    struct list all;               /* of app->walks */
+    uint64_t token_id;             /* of its token, as is issued_s: see app/auth.h */
+    int64_t connected_ms;          /* since 1970 */
+    uint32_t issued_s;
+    struct list joins;                  /* struct app_join by of_member */
     struct app_membership *memberships; /* in the order of entering; `embedded` or on the heap */
     struct app_membership embedded[APP_MEMBERSHIPS_EMBEDDED];
     uint16_t count, capacity; /* of memberships */
     uint16_t visible;         /* of them */
     uint8_t automatic;        /* joins still missing before `connected` can be sent */
+    bool permitted;           /* nothing speaks against letting it in */
+    bool accepted;            /* CONNECT was answered */
+    bool recovers;            /* it is to get a session */
     uint8_t sub_len, address_len;
     char user[]; /* sub, then the canonical address; not terminated */
 };

@@ -19,7 +19,7 @@ struct ops_server;
 
 /* What is reported on; all borrowed for the server's lifetime. */
 struct ops_sources {
-    const struct app *app;
+    struct app *app;
     const struct eio_server *engine;
     const struct net_server *net; /* the clients' */
     int64_t started_ms;           /* since 1970 */
