@@ -50,7 +50,7 @@ def complete(program, *words):
 
 
 def verbs():
-    return re.findall(r"(?m)^  guesslyfe-publish ([a-z]+)", run(PUBLISH, "--help").stdout)
+    return re.findall(r"(?m)^  guesslyfe-publish ([a-z]+)(?: |$)", run(PUBLISH, "--help").stdout)
 
 
 def flags_of_verb(verb):
@@ -110,7 +110,7 @@ class Completion(unittest.TestCase):
         self.assertLessEqual(flags_of(PUBLISH) | OWN_FLAGS, complete(PUBLISH, "--"))
 
     def test_offers_verbs_and_their_flags(self):
-        self.assertLessEqual(set(verbs()) - {"VERB"}, complete(PUBLISH, ""))
+        self.assertLessEqual(set(verbs()), complete(PUBLISH, ""))
         for verb in verbs():
             self.assertLessEqual(flags_of_verb(verb) | {"--json"}, complete(PUBLISH, verb, "--"))
         self.assertEqual(complete(PUBLISH, "describe", "market:res"), {"market:resolved"})

@@ -2,7 +2,7 @@
 # asked of the program itself.
 _guesslyfe_publish_verbs()
 {
-    "$1" --help 2>/dev/null | sed -nE 's/^  guesslyfe-publish ([a-z]+).*/\1/p' | tr '\n' ' '
+    "$1" --help 2>/dev/null | sed -nE 's/^  guesslyfe-publish ([a-z]+)( .*)?$/\1/p' | tr '\n' ' '
 }
 
 # The first word that is a verb, or an event.

@@ -84,6 +84,18 @@ static enum exit_code read_entry(struct console *console, struct bus_registered 
     return EXIT_CONFIRMED;
 }
 
+/* By where they run: each keeps its place from one reading to the next. */
+static int compare(const void *a, const void *b)
+{
+    const struct bus_gateway *x = &((const struct bus_registered *)a)->gateway;
+    const struct bus_gateway *y = &((const struct bus_registered *)b)->gateway;
+    int order = strcmp(x->host, y->host);
+    if (order == 0 && x->worker != y->worker) {
+        order = x->worker < y->worker ? -1 : 1;
+    }
+    return order ? order : strcmp(x->id, y->id);
+}
+
 enum exit_code roster_read(struct console *console, struct roster *ret_roster)
 {
     struct roster roster = {0};
@@ -96,6 +108,7 @@ enum exit_code roster_read(struct console *console, struct roster *ret_roster)
     if (code) {
         roster_fini(&roster);
     } else {
+        qsort(roster.gateways, roster.count, sizeof *roster.gateways, compare);
         *ret_roster = roster;
     }
     return code;

@@ -10,7 +10,7 @@
 #include "publisher/cli/console.h"
 
 struct roster {
-    struct bus_registered *gateways; /* the one heard of longest ago in front */
+    struct bus_registered *gateways; /* by host, worker and id */
     size_t count, alive;
     uint64_t now_ms; /* by Redis' clock, since 1970 */
 };
