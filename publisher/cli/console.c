@@ -218,7 +218,7 @@ static enum exit_code connect_redis(struct console *console)
 enum exit_code console_open(struct console *console, const struct arguments *arguments)
 {
     struct buf complaint = {0};
-    *console = (struct console){.json = arguments->json};
+    console->json = arguments->json;
     enum err err = publisher_settings_load((const char *const *)arguments->settings,
                                            &console->settings, &complaint);
     enum exit_code code;

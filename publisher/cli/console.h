@@ -52,8 +52,9 @@ struct console {
 };
 
 /*
- * Settings, then the connection, for which PUBLISH_TIMEOUT is the limit. EXIT_CONFIRMED, or what
- * went wrong, which was reported then. To be closed in any case.
+ * Settings, then the connection, for which PUBLISH_TIMEOUT is the limit. The console is zero before,
+ * save `quiet`. EXIT_CONFIRMED, or what went wrong, which was reported then. To be closed in any
+ * case.
  */
 enum exit_code console_open(struct console *console, const struct arguments *arguments);
 void console_close(struct console *console);

@@ -72,7 +72,7 @@ static enum exit_code disconnect(struct console *console, const struct target *t
 
 static enum exit_code run(const struct arguments *arguments)
 {
-    struct console console;
+    struct console console = {0};
     struct target target;
     struct buf complaint = {0};
     char user[ROOM_ID_MAX + 1];

@@ -247,7 +247,7 @@ static enum exit_code watch(struct console *console, struct paces *paces, uint64
 
 static enum exit_code look(const struct arguments *arguments, uint64_t seconds)
 {
-    struct console console;
+    struct console console = {0};
     struct paces paces = {0};
     enum exit_code code = console_open(&console, arguments);
     if (!code) {

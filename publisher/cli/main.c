@@ -58,7 +58,11 @@ enum exit_code command_help(const struct arguments *arguments)
           "  6  no answer after sending: written or not; repeat it with an idempotency key\n"
           "  7  written, but not on as many replicas in time as --wait-replicas wants;\n"
           "     repeat it with an idempotency key\n"
-          "With --bulk it is the status of the first line that failed.\n",
+          "  8  done, but not every gateway of the registry has answered\n"
+          "  9  no gateway is registered; what was to be written is written\n"
+          " 10  doctor found something that has to be changed\n"
+          "8 to 10 are of verbs alone. With --bulk it is the status of the first line that\n"
+          "failed.\n",
           stdout);
     return EXIT_CONFIRMED;
 }

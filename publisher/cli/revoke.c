@@ -375,7 +375,7 @@ static enum exit_code list_all(struct console *console, struct table *table)
 
 static enum exit_code list(const struct arguments *arguments)
 {
-    struct console console;
+    struct console console = {0};
     struct table table;
     table_init(&table, heads, ARRAY_LEN(heads));
     enum exit_code code = console_open(&console, arguments);

@@ -134,6 +134,18 @@ static enum exit_code examine(struct doctor *doctor)
     return doctor->told[VERDICT_FAIL] > 0 ? EXIT_UNSOUND : EXIT_CONFIRMED;
 }
 
+static void tell_no_connection(struct doctor *doctor, enum exit_code code)
+{
+    doctor_say(
+        doctor, VERDICT_FAIL, "connection",
+        code == EXIT_REFUSED
+            ? "check REDIS_USER and REDIS_PASSWORD, and that this is the primary: REDIS_HOST, "
+              "or REDIS_SENTINELS"
+            : "check that Redis runs, and REDIS_HOST, REDIS_PORT, REDIS_TLS, "
+              "REDIS_SENTINELS",
+        "%s", doctor->console.why);
+}
+
 static enum err read_wishes(struct doctor *doctor, const struct arguments *arguments,
                             struct buf *complaint)
 {
@@ -164,9 +176,13 @@ static enum exit_code run(const struct arguments *arguments)
         return report_complaint(err, &complaint);
     }
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
-    enum exit_code code = console_open(&doctor.console, arguments);
     doctor.console.quiet = true; /* the checks tell what went wrong */
-    code = code ? code : examine(&doctor);
+    enum exit_code code = console_open(&doctor.console, arguments);
+    if (!code) {
+        code = examine(&doctor);
+    } else if (code != EXIT_USAGE) {
+        tell_no_connection(&doctor, code);
+    }
     free(doctor.info);
     free(doctor.setting);
     console_close(&doctor.console);

@@ -10,6 +10,7 @@
 
 enum {
     NEARLY_PERCENT = 90,
+    STARTS_MS = 15000,      /* that a gateway may take to become ready */
     CLOCK_AHEAD_MS = 2000,  /* of a gateway's clock before Redis' */
     CLOCK_BEHIND_MS = 2000, /* behind the moment when Redis took the entry */
     PROXY_MARGIN_MS = 5000, /* for a ping to be answered, and passed on */
@@ -26,8 +27,10 @@ static void check_states(struct doctor *doctor, const struct roster *roster)
                        "it was killed, or has lost Redis: look at its log", "%s is silent",
                        one->gateway.id);
         } else if (!one->gateway.ready && !one->gateway.draining) {
-            doctor_say(doctor, VERDICT_FAIL, "gateway", "GET /readyz on its OPS_PORT says why",
-                       "%s on %s is not ready", one->gateway.id, one->gateway.host);
+            bool starts = one->gateway.time_ms < one->gateway.started_ms + STARTS_MS;
+            doctor_say(doctor, starts ? VERDICT_WARN : VERDICT_FAIL, "gateway",
+                       "GET /readyz on its OPS_PORT says why", "%s on %s is not ready%s",
+                       one->gateway.id, one->gateway.host, starts ? ", but was just started" : "");
         }
     }
 }

@@ -253,11 +253,14 @@ static bool judge(struct doctor *doctor, const struct program *program,
     char lacking[512] = "";
     size_t unknown = count_of(rights, count, RIGHT_UNKNOWN);
     list_lacking(commands, rights, count, lacking, sizeof lacking);
+    if (*lacking && doctor->program) {
+        doctor_say(doctor, VERDICT_FAIL, program->check, program->advice,
+                   "this user may not do what is needed: %s", lacking);
+        return false;
+    }
     if (*lacking) {
-        doctor_say(doctor, doctor->program ? VERDICT_FAIL : VERDICT_UNKNOWN, program->check,
-                   doctor->program ? program->advice : NULL, "%s%s: %s",
-                   doctor->program ? "this user may not do what is needed" : "not for ",
-                   doctor->program ? "" : program->name, lacking);
+        doctor_say(doctor, VERDICT_OK, program->check, NULL,
+                   "not a user for this program, lacking: %s", lacking);
         return false;
     }
     if (unknown == count) {
