@@ -21,8 +21,10 @@ TRADE = "market:trade"
 
 
 @pytest.fixture(scope="module")
-def fleet(module_gateway):
-    return [module_gateway(**QUICK) for _ in range(2)]
+def fleet(redis, module_gateway):
+    gateways = [module_gateway(**QUICK) for _ in range(2)]
+    until(lambda: [one["state"] for one in ask(redis, "fleet")] == ["ready"] * 2, "the registry knows that they are ready")
+    return gateways
 
 
 @pytest.fixture(autouse=True)
