@@ -112,6 +112,13 @@ static void ask(struct permit_user *user, uint32_t count, uint64_t most)
                                   key_of(&user->by_sub), &lease, on_leased, user);
 }
 
+static void tick(struct app_permits *permits)
+{
+    if (!wheel_timer_is_set(&permits->timer)) {
+        loop_timer_set(permits->app->loop, &permits->timer, TICK_MS);
+    }
+}
+
 /*
  * The next question, or else a notice where Redis knows another number. A user of whom there is
  * nothing to tell is forgotten.
@@ -135,7 +142,10 @@ static void step(struct permit_user *user)
         user->stale = false;
         user->told = user->held;
         ask(user, user->held, 0);
-        user->stale = !user->request; /* without memory the next change tells it */
+        if (!user->request) {
+            user->stale = permits->untold = true;
+            tick(permits);
+        }
     } else if (user->held == 0 && user->waiting == 0) {
         map_remove(&permits->users, &user->by_sub);
         free(user);
@@ -169,8 +179,20 @@ static void try_again(struct app_permit *permit, bool may_be_dead)
     permit->due_ms = loop_now(permits->app->loop) + delay_ms(permit);
     list_remove(&permit->node);
     list_push_back(&permits->again, &permit->node);
-    if (!wheel_timer_is_set(&permits->timer)) {
-        loop_timer_set(permits->app->loop, &permits->timer, TICK_MS);
+    tick(permits);
+}
+
+/* Those of whom Redis may know something else. */
+static void step_stale(struct app_permits *permits, bool all)
+{
+    struct map_node *next;
+    for (struct map_node *node = map_next(&permits->users, NULL); node; node = next) {
+        next = map_next(&permits->users, node);
+        struct permit_user *user = container_of(node, struct permit_user, by_sub);
+        user->stale |= all;
+        if (user->stale) {
+            step(user);
+        }
     }
 }
 
@@ -186,8 +208,12 @@ static void on_timer(struct wheel_timer *timer)
             step(permit->user);
         }
     }
+    if (permits->untold) {
+        permits->untold = false;
+        step_stale(permits, false);
+    }
     if (!list_empty(&permits->again)) {
-        loop_timer_set(permits->app->loop, timer, TICK_MS);
+        tick(permits);
     }
 }
 
@@ -314,13 +340,7 @@ void app_permit_return(struct app_member *member)
 
 void app_permits_renew(struct app_permits *permits)
 {
-    struct map_node *next;
-    for (struct map_node *node = map_next(&permits->users, NULL); node; node = next) {
-        next = map_next(&permits->users, node);
-        struct permit_user *user = container_of(node, struct permit_user, by_sub);
-        user->stale = true;
-        step(user);
-    }
+    step_stale(permits, true);
 }
 
 void app_permits_init(struct app_permits *permits, struct app *app)

@@ -11,6 +11,7 @@
 #ifndef APP_PERMIT_H
 #define APP_PERMIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ struct app_permits {
     struct list again;   /* those that were refused, and will be asked for again */
     struct loop_task admit;
     struct wheel_timer timer;
+    bool untold;           /* there was no memory to tell Redis something: to be tried again */
     struct map users;      /* who has clients here, or permits; empty where there is no limit */
     uint64_t over_limit;   /* clients that were turned away, since the start */
     uint64_t beat_ms;      /* from one entry in the registry to the next */

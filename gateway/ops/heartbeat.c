@@ -111,4 +111,5 @@ void ops_heartbeat_stop(struct ops_heartbeat *heartbeat)
         bus_registry_remove(store_of(heartbeat), &heartbeat->sources.app->options->bus.keys,
                             str_from(heartbeat->entry.id));
     }
+    *heartbeat = (struct ops_heartbeat){0};
 }

@@ -34,7 +34,7 @@ void ops_heartbeat_start(struct ops_heartbeat *heartbeat, struct loop *loop,
 void ops_heartbeat_set_draining(struct ops_heartbeat *heartbeat, bool draining);
 /*
  * The entry is removed, if Redis is there: see bus_store_waiting for when that is done. One that
- * was never started, all zero, is fine.
+ * was never started, all zero, is fine, and so is one that was stopped.
  */
 void ops_heartbeat_stop(struct ops_heartbeat *heartbeat);
 
