@@ -248,7 +248,7 @@ void console_close(struct console *console)
 static enum exit_code report(const struct console *console, enum exit_code code)
 {
     struct report_place place = {.json = console->json};
-    return console->quiet ? code : report_error(&place, code, console->why);
+    return console->quiet || interrupted ? code : report_error(&place, code, console->why);
 }
 
 enum exit_code console_fail(const struct console *console)

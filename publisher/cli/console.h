@@ -52,9 +52,9 @@ struct console {
 };
 
 /*
- * Settings, then the connection, for which PUBLISH_TIMEOUT is the limit. The console is zero before,
- * save `quiet`. EXIT_CONFIRMED, or what went wrong, which was reported then. To be closed in any
- * case.
+ * Settings, then the connection, for which PUBLISH_TIMEOUT is the limit. The console is zero
+ * before, save `quiet`. EXIT_CONFIRMED, or what went wrong, which was reported then. To be closed
+ * in any case.
  */
 enum exit_code console_open(struct console *console, const struct arguments *arguments);
 void console_close(struct console *console);
@@ -84,7 +84,10 @@ MUST_CHECK bool console_turn(struct console *console, unsigned max_wait_ms);
 enum exit_code console_fail(const struct console *console);
 enum exit_code console_refused(struct console *console, const struct answer *answer);
 
-/* From now on SIGINT and SIGTERM set a flag, and a closed standard output is an error to write. */
+/*
+ * From now on SIGINT and SIGTERM set a flag, by which waiting ends and after which no failure is
+ * reported, and a closed standard output is an error to write.
+ */
 void console_catch_signals(void);
 bool console_interrupted(void);
 

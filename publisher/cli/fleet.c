@@ -255,7 +255,7 @@ static enum exit_code look(const struct arguments *arguments, uint64_t seconds)
     }
     free(paces.paces);
     console_close(&console);
-    return code;
+    return console_interrupted() ? EXIT_CONFIRMED : code;
 }
 
 static enum exit_code run(const struct arguments *arguments)

@@ -49,7 +49,7 @@ struct tail {
     struct buf names; /* of the channels */
     struct str channels[ROOMS_MAX];
     bool began;          /* the logs were read once */
-    bool live;           /* what comes is printed at once */
+    bool live;           /* what comes is printed at once, see is_live */
     bool lost;           /* and it was told */
     unsigned long heard; /* of the console, when the logs were read */
     struct backlog waiting;
@@ -136,11 +136,17 @@ static uint64_t id_of(struct str message)
     return bus_envelope_parse(message, &envelope) ? 0 : envelope.id;
 }
 
+/* Not from the loss of a connection on until the logs were read again. */
+static bool is_live(const struct tail *tail)
+{
+    return tail->live && console_hears(&tail->console) && tail->heard == tail->console.heard;
+}
+
 static void hear(void *context, struct str channel, struct str message)
 {
     struct tail *tail = context;
     struct str room = bus_channel_room(&tail->console.keys, channel);
-    if (tail->live) {
+    if (is_live(tail)) {
         take(tail, room, message);
     } else if (!tail->waiting_err) {
         tail->waiting_err = backlog_add(&tail->waiting, id_of(message), room, message);
@@ -258,6 +264,10 @@ static enum exit_code catch_up(struct tail *tail)
             return code;
         }
     }
+    if (!console_hears(&tail->console) || heard != tail->console.heard) {
+        backlog_clear(&tail->waiting); /* lost meanwhile: what was missed is not known */
+        return EXIT_CONFIRMED;
+    }
     print_waiting(tail);
     for (size_t i = 0; i < tail->room_count; i++) {
         struct tail_room *room = &tail->rooms[i];
@@ -308,7 +318,7 @@ static enum exit_code follow(struct tail *tail)
                                     .hear = hear,
                                     .context = tail};
     if (!console_listen(&tail->console, &ear)) {
-        return console_interrupted() ? EXIT_CONFIRMED : console_fail(&tail->console);
+        return console_fail(&tail->console);
     }
     return run_on(tail);
 }
@@ -411,7 +421,7 @@ static enum exit_code run_with(struct tail *tail, const struct arguments *argume
         code = name_channels(tail) ? EXIT_INTERNAL : follow(tail);
     }
     console_close(&tail->console);
-    return code;
+    return console_interrupted() ? EXIT_CONFIRMED : code;
 }
 
 static enum exit_code run(const struct arguments *arguments)
