@@ -24,12 +24,13 @@ struct gateway_settings {
 
     const char *jwt_secret, *jwt_issuer, *jwt_audience;
     unsigned jwt_algorithm; /* enum app_auth_algorithm */
-    uint64_t jwt_leeway_s;
+    uint64_t jwt_leeway_s, token_expiring_ms, token_cache, token_cache_ttl_ms;
 
     uint64_t ping_interval_ms, ping_timeout_ms, upgrade_timeout_ms, connect_timeout_ms;
     uint64_t subscribe_timeout_ms, room_linger_ms, recovery_window_ms;
 
-    uint64_t max_connections, max_rooms, max_history, recent_bytes, max_payload;
+    uint64_t max_connections, max_connections_per_user, max_rooms, max_history, recent_bytes,
+        max_payload;
     uint64_t max_header_bytes, max_headers, max_packets_per_post, max_attachments;
     uint64_t client_queue_bytes, client_stall_ms;
     uint64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms;

@@ -20,13 +20,21 @@ static void emit(struct sio_socket *socket, struct str event, struct str args)
 }
 
 /* Tells the client why, then disconnects it for good: it must not come back by itself. */
+static void say_goodbye(struct sio_socket *socket, struct str message)
+{
+    if (message.len > 0) {
+        emit(socket, STR("error"), message);
+    }
+    sio_socket_disconnect(socket);
+}
+
+/* The same for a client that was not accepted: only then it listens. */
 static void turn_away(struct sio_socket *socket, struct str message)
 {
     if (sio_socket_accept(socket)) {
         return; /* the session is ending, on_disconnect follows */
     }
-    emit(socket, STR("error"), message);
-    sio_socket_disconnect(socket);
+    say_goodbye(socket, message);
 }
 
 /* --- Tokens --- */
@@ -115,6 +123,7 @@ void app_greet(struct app_member *member)
         eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
     } else {
         emit(member->socket, STR("connected"), buf_str(&text));
+        app_expiry_announce(&member->app->expiry, member);
     }
     buf_fini(&text);
 }
@@ -148,6 +157,27 @@ void app_automatic_end(const struct app_join *join, enum app_join_result result)
     }
 }
 
+/* --- The token's end --- */
+
+void app_tell_expiring(struct app_member *member, int64_t now_ms)
+{
+    char now[CLOCK_ISO8601_LEN + 1], expires[CLOCK_ISO8601_LEN + 1];
+    struct buf text;
+    buf_init(&text, 0);
+    clock_iso8601(now_ms, now);
+    clock_iso8601((int64_t)member->expires_s * 1000, expires);
+    enum err err = buf_printf(&text,
+                              "{\"type\":\"token:expiring\",\"timestamp\":\"%s\","
+                              "\"data\":{\"expiresAt\":\"%s\"}}",
+                              now, expires);
+    if (err) {
+        eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
+    } else {
+        emit(member->socket, STR("token:expiring"), buf_str(&text));
+    }
+    buf_fini(&text);
+}
+
 /* --- Members --- */
 
 static enum err join_automatically(struct app_member *member, const struct room_name *name,
@@ -157,16 +187,20 @@ static enum err join_automatically(struct app_member *member, const struct room_
     return app_join_begin(&member->app->joins, name, &wanted);
 }
 
-static enum err enter_own_rooms(struct app_member *member, const struct app_identity *identity)
+static enum err enter_own_rooms(struct app_member *member)
 {
-    struct room_name global;
+    struct room_name global, sub, address;
+    bool by_address = member->address_len > 0;
     enum err err = room_name_make(ROOM_GLOBAL, STR("all"), &global);
-    bool by_address = identity->address_room.len > 0;
+    err = err ? err : room_name_make(ROOM_USER, app_member_sub(member), &sub);
+    if (!err && by_address) {
+        err = room_name_make(ROOM_USER, app_member_address(member), &address);
+    }
     member->automatic = by_address ? 3 : 2;
-    err = err ? err : join_automatically(member, app_identity_room(identity), true);
+    err = err ? err : join_automatically(member, by_address ? &address : &sub, true);
     err = err ? err : join_automatically(member, &global, true);
     if (!err && by_address) {
-        err = join_automatically(member, &identity->sub_room, false);
+        err = join_automatically(member, &sub, false);
     }
     return err;
 }
@@ -178,7 +212,13 @@ struct app_member *app_member_begin(struct app *app, struct sio_socket *socket,
     if (!member) {
         return NULL;
     }
+    if (app_expiry_watch(&app->expiry, member, identity->expires_s)) {
+        app_member_free(member);
+        return NULL;
+    }
     sio_socket_attach(socket, member);
+    member->connected_ms = clock_wall_ms();
+    app_walks_add(&app->walks, member);
     app->stats.members++;
     app->stats.connected++;
     log_debug("client connected", LOG_STR("socket", sio_socket_id(socket)),
@@ -190,6 +230,8 @@ struct app_member *app_member_begin(struct app *app, struct sio_socket *socket,
 void app_member_end(struct app_member *member, bool comes_back)
 {
     struct app *app = member->app;
+    app_walks_remove(&app->walks, member);
+    app_permit_return(member);
     app_recovery_free(member->recovery);
     member->recovery = NULL;
     app_move_free(member->move);
@@ -197,6 +239,7 @@ void app_member_end(struct app_member *member, bool comes_back)
     app_session_end(member->session, comes_back);
     member->session = NULL;
     app_joins_forget(&app->joins, member);
+    app_expiry_forget(&app->expiry, member);
     sio_socket_attach(member->socket, NULL);
     app_member_free(member);
     app->stats.members--;
@@ -214,25 +257,58 @@ void app_welcome(struct app *app, struct sio_socket *socket, const struct app_id
                  bool recovers)
 {
     struct app_member *member = app_member_begin(app, socket, identity);
-    bool with_session = recovers && app_sessions_enabled(&app->sessions);
-    enum err err = member ? OK : ERR_NOMEM;
-    err = err ? err : with_session ? give_session(member) : sio_socket_accept(socket);
-    if (err || enter_own_rooms(member, identity)) {
+    if (!member) {
         eio_session_close(sio_socket_session(socket), EIO_CLOSE_SERVER);
+        return;
+    }
+    member->recovers = recovers && app_sessions_enabled(&app->sessions);
+    app_permit_ask(member);
+}
+
+void app_let_in(struct app_member *member)
+{
+    if (member->recovery) {
+        app_recovery_permitted(member);
+        return;
+    }
+    member->accepted = true;
+    enum err err = member->recovers ? give_session(member) : sio_socket_accept(member->socket);
+    if (err || enter_own_rooms(member)) {
+        eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
+    }
+}
+
+void app_dismiss(struct app_member *member, struct str error)
+{
+    struct sio_socket *socket = member->socket;
+    bool accepted = member->accepted;
+    if (!accepted) {
+        member->app->stats.connected--; /* it never was */
+    }
+    app_member_end(member, false);
+    if (accepted) {
+        say_goodbye(socket, error);
+    } else {
+        turn_away(socket, error);
     }
 }
 
 /* --- CONNECT --- */
 
-static void refuse_token(struct app *app, struct sio_socket *socket, const char *why)
+static void log_refusal(struct app *app, const struct sio_socket *socket, const char *why)
 {
     uint32_t suppressed;
-    app->stats.auth_failed++;
     if (log_limit_allows(&app->refusal_log, REFUSALS_LOGGED_A_SECOND, &suppressed)) {
         log_info("token refused", LOG_CSTR("why", why),
                  LOG_CSTR("peer", eio_session_peer(sio_socket_session(socket))),
                  LOG_U64("suppressed", suppressed));
     }
+}
+
+static void refuse_token(struct app *app, struct sio_socket *socket, const char *why)
+{
+    app->stats.auth_failed++;
+    log_refusal(app, socket, why);
     turn_away(socket, STR("{\"message\":\"Authentication failed\"}"));
 }
 
@@ -268,8 +344,8 @@ static enum err verify(struct app *app, struct str auth, struct str authorizatio
     if (!err && token.len == 0) {
         err = ERR_AGAIN;
     } else if (!err) {
-        err = app_auth_verify(&app->options->auth, buf_str(&token), clock_wall_ms() / 1000,
-                              ret_identity, ret_why);
+        err = app_token_cache_verify(&app->tokens, &app->options->auth, buf_str(&token),
+                                     clock_wall_ms() / 1000, ret_identity, ret_why);
     }
     buf_fini(&token);
     return err;
@@ -294,4 +370,66 @@ void app_admit(struct app *app, struct sio_socket *socket, struct str auth,
     default:
         refuse_token(app, socket, why);
     }
+}
+
+/* --- authenticate --- */
+
+static bool same_user(const struct app_member *member, const struct app_identity *identity)
+{
+    bool has_address = identity->address_room.len > 0;
+    struct str address = has_address ? room_name_id(&identity->address_room) : STR("");
+    return str_eq(app_identity_sub(identity), app_member_sub(member)) &&
+           str_eq(address, app_member_address(member));
+}
+
+/* As for CONNECT, but nobody is disconnected for it. */
+static const char *judge(struct app_member *member, struct str auth,
+                         struct app_identity *ret_identity)
+{
+    const char *why;
+    switch (verify(member->app, auth, STR(""), ret_identity, &why)) {
+    case OK:
+        return same_user(member, ret_identity) ? NULL : "Not allowed: this token is another user's";
+    case ERR_AGAIN:
+        return "Expected {token} with a string";
+    case ERR_NOMEM:
+        return "Out of memory; try again later";
+    default:
+        log_refusal(member->app, member->socket, why);
+        return "Authentication failed";
+    }
+}
+
+static bool is_revoked(const struct app *app, const struct app_identity *identity)
+{
+    bool has_address = identity->address_room.len > 0;
+    return app_revocations_refuse(&app->revocations, app_identity_sub(identity),
+                                  has_address ? room_name_id(&identity->address_room) : STR(""),
+                                  identity->issued_s);
+}
+
+const char *app_renew(struct app_member *member, struct str auth)
+{
+    struct app *app = member->app;
+    struct app_identity identity;
+    uint16_t second = (uint16_t)(loop_now(app->loop) / 1000);
+    if (member->refused_s == second) {
+        return "Refused a moment ago; try again in a second";
+    }
+    const char *why = judge(member, auth, &identity);
+    if (!why && is_revoked(app, &identity)) {
+        why = "Token revoked";
+    }
+    if (!why && app_expiry_renew(&app->expiry, member, identity.expires_s)) {
+        why = "Out of memory; try again later";
+    }
+    if (why) {
+        member->refused_s = second;
+        app->stats.renewals_refused++;
+    } else {
+        member->issued_s = identity.issued_s;
+        member->token_id = identity.token_id;
+        app->stats.renewed++;
+    }
+    return why;
 }

@@ -137,8 +137,24 @@ static void on_garbage(void *owner, struct str channel, enum err err)
 static void on_up(void *owner)
 {
     struct app *app = owner;
+    if (app->on_redis_up) {
+        app->on_redis_up(app->on_redis_up_owner);
+    }
+    app_revocations_read(&app->revocations);
+    app_permits_renew(&app->permits);
     app_sessions_renew(&app->sessions);
     log_info("redis connected", LOG_U64("rooms", bus_subscriber_count(app->subscriber)));
+}
+
+void app_tell_redis_up(struct app *app, void (*on_up_again)(void *owner), void *owner)
+{
+    app->on_redis_up = on_up_again;
+    app->on_redis_up_owner = owner;
+}
+
+bool app_ready(const struct app *app)
+{
+    return app->revocations.known && bus_subscriber_ready(app->subscriber);
 }
 
 static void on_down(void *owner, enum err err, const char *why)
@@ -170,12 +186,43 @@ static const struct bus_subscriber_ops subscriber_ops = {
     .on_refused = on_refused,
 };
 
+/* --- Revocations --- */
+
+static void on_known(void *owner)
+{
+    struct app *app = owner;
+    log_info("revocations read", LOG_U64("revocations", app_revocations_count(&app->revocations)));
+    app_permits_known(&app->permits);
+}
+
+static void on_revoked(void *owner, struct app_member *member)
+{
+    struct app *app = owner;
+    uint32_t suppressed;
+    if (log_limit_allows(&app->refusal_log, TROUBLES_LOGGED_A_SECOND, &suppressed)) {
+        log_info("token revoked", LOG_STR("user", app_member_sub(member)),
+                 LOG_CSTR("peer", eio_session_peer(sio_socket_session(member->socket))),
+                 LOG_U64("suppressed", suppressed));
+    }
+    app->stats.auth_revoked += !member->accepted;
+    app->stats.revoked += member->accepted;
+    app_dismiss(member, STR("{\"message\":\"Token revoked\"}"));
+}
+
 /* --- Birth and death --- */
 
 static void on_room_drop(void *owner, struct app_room *room)
 {
     struct app *app = owner;
     app_history_forget(&app->history, room);
+}
+
+static void init_tokens(struct app *app)
+{
+    const struct app_options *options = app->options;
+    app_token_cache_init(&app->tokens, app->loop, options->token_cache,
+                         options->token_cache_ttl_ms);
+    app_expiry_init(&app->expiry, app->loop, options->auth.leeway_s, options->token_expiring_ms);
 }
 
 static void init_rooms(struct app *app)
@@ -195,6 +242,16 @@ static void init_rooms(struct app *app)
     app_delivery_init(&app->delivery, &app->rooms, &app->recent, options->bus.keys.partitions);
 }
 
+static void init_fleet(struct app *app)
+{
+    static const struct app_revocations_ops revocations_ops = {on_known, on_revoked};
+    app_walks_init(&app->walks, app->loop);
+    app_revocations_init(&app->revocations, app->loop, bus_subscriber_store(app->subscriber),
+                         &app->options->bus.keys, &app->walks, &revocations_ops, app);
+    app_permits_init(&app->permits, app);
+    app_control_init(&app->control, app);
+}
+
 struct app *app_new(struct loop *loop, const struct app_options *options)
 {
     struct app *app = calloc(1, sizeof *app);
@@ -210,7 +267,9 @@ struct app *app_new(struct loop *loop, const struct app_options *options)
         free(app);
         return NULL;
     }
+    init_tokens(app);
     init_rooms(app);
+    init_fleet(app);
     app->close =
         (struct bus_listener){.event = STR("close"), .on_message = on_close_message, .owner = app};
     bus_subscriber_listen(app->subscriber, &app->close);
@@ -222,6 +281,11 @@ void app_free(struct app *app)
     if (!app) {
         return;
     }
+    app_token_cache_fini(&app->tokens);
+    app_expiry_fini(&app->expiry);
+    app_control_fini(&app->control);
+    app_permits_fini(&app->permits);
+    app_revocations_fini(&app->revocations);
     app_delivery_fini(&app->delivery);
     app_joins_fini(&app->joins);
     app_rooms_fini(&app->rooms);
