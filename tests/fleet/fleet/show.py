@@ -65,6 +65,8 @@ class Show:
 
     @staticmethod
     def _text(value) -> str:
+        if isinstance(value, bool):
+            return "yes" if value else "no"
         if isinstance(value, float):
             return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
         return f"{value:,}" if isinstance(value, int) else str(value)
