@@ -5,6 +5,7 @@
 #include "app/app.h"
 #include "engineio/server.h"
 #include "http/server.h"
+#include "ops/drain.h"
 #include "ops/server.h"
 #include "socketio/server.h"
 #include "util/clock.h"
@@ -24,6 +25,7 @@ enum {
 enum { GATEWAY_ID_LEN = 12, QUEUE_SHARE_OF_MISSED = 2 };
 
 struct gateway {
+    const struct gateway_settings *settings;
     char id[GATEWAY_ID_LEN + 1];
     struct app_options app_options;
     struct sio_server_options sio_options;
@@ -36,6 +38,7 @@ struct gateway {
     struct eio_server *engine;
     struct http_server *http;
     struct valve valve;
+    struct ops_drain drain;
     struct ops_server *ops;
 };
 
@@ -91,6 +94,7 @@ static void fill_http_options(struct http_server_options *options,
 
 static void fill_options(struct gateway *gateway, const struct gateway_settings *settings)
 {
+    gateway->settings = settings;
     rand_id(gateway->id, GATEWAY_ID_LEN);
     fill_app_options(&gateway->app_options, settings, gateway->id);
     fill_http_options(&gateway->http_options, settings);
@@ -109,6 +113,8 @@ static void fill_options(struct gateway *gateway, const struct gateway_settings 
         .upgrade_timeout_ms = settings->upgrade_timeout_ms,
         .max_payload = settings->max_payload,
         .max_sessions = settings->max_connections,
+        .handshake_rate = settings->handshake_rate,
+        .handshake_burst = settings->handshake_burst,
         .max_packets_per_post = settings->max_packets_per_post,
         .queue_bytes = settings->client_queue_bytes,
     };
@@ -140,9 +146,11 @@ static enum err open_rooms(struct gateway *gateway, struct loop *loop,
     }
     eio_server_set_http(gateway->engine, gateway->http);
     valve_open(&gateway->valve, loop, http_server_net(gateway->http), gateway->app->subscriber);
+    ops_drain_init(&gateway->drain, loop, gateway->app, gateway->engine, gateway->http);
     struct ops_sources sources = {.app = gateway->app,
                                   .engine = gateway->engine,
                                   .net = http_server_net(gateway->http),
+                                  .drain = &gateway->drain,
                                   .started_ms = clock_wall_ms()};
     return ops_server_open(loop, settings->ops_host, (uint16_t)settings->ops_port, &sources,
                            &gateway->ops, complaint);
@@ -165,12 +173,26 @@ enum err gateway_open(struct loop *loop, const struct gateway_settings *settings
     return OK;
 }
 
+void gateway_drain(struct gateway *gateway, void (*on_done)(void *owner), void *owner)
+{
+    if (!gateway_draining(gateway)) {
+        ops_drain_begin(&gateway->drain, gateway->settings->drain_delay_ms,
+                        gateway->settings->drain_window_ms, on_done, owner);
+    }
+}
+
+bool gateway_draining(const struct gateway *gateway)
+{
+    return ops_draining(&gateway->drain);
+}
+
 void gateway_close(struct gateway *gateway)
 {
     if (!gateway) {
         return;
     }
     valve_fini(&gateway->valve);
+    ops_drain_fini(&gateway->drain);
     ops_server_free(gateway->ops);
     if (gateway->http) {
         http_server_stop(gateway->http);

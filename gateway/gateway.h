@@ -4,6 +4,8 @@
 #ifndef GATEWAY_GATEWAY_H
 #define GATEWAY_GATEWAY_H
 
+#include <stdbool.h>
+
 #include "loop/loop.h"
 #include "net/server.h"
 #include "options.h"
@@ -19,6 +21,12 @@ struct gateway;
  */
 MUST_CHECK enum err gateway_open(struct loop *loop, const struct gateway_settings *settings,
                                  struct gateway **ret_gateway, struct buf *complaint);
+/*
+ * Hands the clients on and tells `on_done` when the last is gone: see ops/drain.h. With the DRAIN_*
+ * settings as they are now. A second call changes nothing.
+ */
+void gateway_drain(struct gateway *gateway, void (*on_done)(void *owner), void *owner);
+bool gateway_draining(const struct gateway *gateway);
 /* Stops accepting, ends every session by a transport close, and frees. NULL is fine. */
 void gateway_close(struct gateway *gateway);
 

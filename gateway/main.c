@@ -23,7 +23,10 @@ static void print_help(void)
            "Every setting is a flag or an environment variable (in brackets, with its\n"
            "default); the flag wins.\n");
     config_print_help(gateway_option_table(), stdout);
-    printf("\nSignals: SIGTERM and SIGINT end it.\n\n"
+    printf("\nSignals:\n"
+           "  SIGTERM  hands the clients on to other gateways, then ends it\n"
+           "  SIGINT, a second SIGTERM\n"
+           "           end it now\n\n"
            "Exit status:\n"
            "  0  a signal ended it\n"
            "  1  it could not start or go on\n"
@@ -86,19 +89,38 @@ static void raise_descriptor_limit(const struct gateway_settings *settings)
     }
 }
 
+/* --- Signals --- */
+
+struct process {
+    struct loop *loop;
+    struct gateway *gateway;
+};
+
+static void stop(void *owner)
+{
+    struct process *process = owner;
+    loop_stop(process->loop);
+}
+
+/* SIGTERM hands the clients on first; whoever does not want to wait for that sends another. */
 static void on_signal(evutil_socket_t number, short what, void *arg)
 {
     (void)what;
-    struct loop *loop = arg;
+    struct process *process = arg;
     log_info("stopping", LOG_CSTR("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"));
-    loop_stop(loop);
+    if (number == SIGTERM && !gateway_draining(process->gateway)) {
+        gateway_drain(process->gateway, stop, process);
+    } else {
+        stop(process);
+    }
 }
 
 /* Runs until a signal or an error of the loop itself. */
 static enum err run(struct loop *loop, struct gateway *gateway)
 {
-    struct event *term = evsignal_new(loop_base(loop), SIGTERM, on_signal, loop);
-    struct event *interrupt = evsignal_new(loop_base(loop), SIGINT, on_signal, loop);
+    struct process process = {loop, gateway};
+    struct event *term = evsignal_new(loop_base(loop), SIGTERM, on_signal, &process);
+    struct event *interrupt = evsignal_new(loop_base(loop), SIGINT, on_signal, &process);
     enum err err = ERR_NOMEM;
     if (term && interrupt && event_add(term, NULL) == 0 && event_add(interrupt, NULL) == 0) {
         log_info("listening", LOG_U64("port", gateway_port(gateway)),

@@ -28,6 +28,8 @@ struct gateway_settings {
     uint64_t ping_interval_ms, ping_timeout_ms, upgrade_timeout_ms, connect_timeout_ms;
     uint64_t subscribe_timeout_ms, room_linger_ms, recovery_window_ms;
 
+    uint64_t handshake_rate, handshake_burst;
+    uint64_t drain_delay_ms, drain_window_ms;
     uint64_t max_connections, max_rooms, max_history, recent_bytes, max_payload;
     uint64_t max_header_bytes, max_headers, max_packets_per_post, max_attachments;
     uint64_t client_queue_bytes, client_stall_ms;

@@ -201,9 +201,26 @@ static void answer(struct eio_session *session, struct buf *body)
     }
 }
 
+/*
+ * Its poll fails, as if the gateway were gone: after a close packet the Python client would not
+ * come back by itself.
+ */
+static void part(struct eio_session *session)
+{
+    struct http_exchange *poll = session->poll;
+    session->poll = NULL;
+    eio_respond_busy(poll, EIO_REFUSAL_LEAVING);
+    eio_session_end(session, EIO_CLOSE_DRAIN);
+}
+
 static void polling_flush(struct eio_session *session)
 {
-    if (session->poll && something_to_send(session)) {
+    if (!session->poll) {
+        return;
+    }
+    if (session->leaving && session->state == EIO_OPEN && eio_queue_empty(&session->queue)) {
+        part(session);
+    } else if (something_to_send(session)) {
         answer(session, &session->server->scratch);
         give_scratch_back(&session->server->scratch);
     }
@@ -211,6 +228,14 @@ static void polling_flush(struct eio_session *session)
 
 /* Without a poll to say so, the next one is waited for, until the deadline. */
 static void polling_close(struct eio_session *session)
+{
+    if (session->poll) {
+        eio_session_touch(session);
+    }
+}
+
+/* Without a poll to answer, the next one is waited for, for as long as the session lives. */
+static void polling_leave(struct eio_session *session)
 {
     if (session->poll) {
         eio_session_touch(session);
@@ -231,5 +256,6 @@ const struct eio_transport eio_polling = {
     .ping = polling_ping,
     .flush = polling_flush,
     .close = polling_close,
+    .leave = polling_leave,
     .drop = polling_drop,
 };

@@ -28,6 +28,7 @@ enum eio_close_reason {
     EIO_CLOSE_PROTOCOL,  /* the client broke the protocol */
     EIO_CLOSE_SLOW,      /* too much was due to it */
     EIO_CLOSE_DISPLACED, /* its place was needed, and nobody had connected on it */
+    EIO_CLOSE_DRAIN,     /* the process is going; the client is to come back, elsewhere */
     EIO_CLOSE_REASONS,
 };
 const char *eio_close_reason_name(enum eio_close_reason reason);

@@ -119,7 +119,7 @@ static struct eio_upgrade *upgrade_new(struct eio_session *session)
 void eio_upgrade_start(struct eio_session *session, struct http_exchange *exchange,
                        const struct http_request *request)
 {
-    if (session->state != EIO_OPEN || session->ws.conn) {
+    if (session->state != EIO_OPEN || session->ws.conn || session->leaving) {
         eio_websocket_turn_away(exchange, request);
         return;
     }

@@ -136,9 +136,14 @@ enum err http_server_open(struct loop *loop, const struct http_server_options *o
     return OK;
 }
 
-void http_server_stop(struct http_server *server)
+void http_server_keep_none(struct http_server *server)
 {
     server->stopping = true;
+}
+
+void http_server_stop(struct http_server *server)
+{
+    http_server_keep_none(server);
     net_server_stop(server->net);
 }
 

@@ -60,6 +60,9 @@ struct http_server_options {
 MUST_CHECK enum err http_server_open(struct loop *loop, const struct http_server_options *options,
                                      const struct http_handler *handlers, size_t handler_count,
                                      struct http_server **ret_server, struct buf *complaint);
+/* Connections end with their next answer. Idempotent. */
+void http_server_keep_none(struct http_server *server);
+/* The same, and no new ones are taken. Idempotent. */
 void http_server_stop(struct http_server *server);
 void http_server_free(struct http_server *server);
 struct net_server *http_server_net(const struct http_server *server);

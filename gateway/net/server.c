@@ -125,6 +125,11 @@ bool net_server_stalled_within(const struct net_server *server, uint64_t ms)
     return net_flusher_stalled_within(&server->flusher, ms);
 }
 
+bool net_server_quiet(const struct net_server *server)
+{
+    return list_empty(&server->closing) && net_flusher_quiet(&server->flusher);
+}
+
 uint16_t net_server_port(const struct net_server *server)
 {
     return server->listener.port;

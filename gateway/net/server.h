@@ -66,6 +66,9 @@ bool net_server_due(const struct net_server *server);
 /* Whether a peer that takes no more bytes has begun to do so within the last `ms`. */
 bool net_server_stalled_within(const struct net_server *server, uint64_t ms);
 
+/* Whether the peers have all that was sent, and no connection is on its way to its end. */
+bool net_server_quiet(const struct net_server *server);
+
 uint16_t net_server_port(const struct net_server *server);
 const struct net_server_stats *net_server_stats(const struct net_server *server);
 

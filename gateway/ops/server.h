@@ -11,6 +11,7 @@
 #include "http/server.h"
 #include "loop/loop.h"
 #include "net/server.h"
+#include "ops/drain.h"
 #include "util/attr.h"
 #include "util/buf.h"
 #include "util/err.h"
@@ -22,7 +23,8 @@ struct ops_sources {
     const struct app *app;
     const struct eio_server *engine;
     const struct net_server *net; /* the clients' */
-    int64_t started_ms;           /* since 1970 */
+    const struct ops_drain *drain;
+    int64_t started_ms; /* since 1970 */
 };
 
 /* On failure *complaint says what and why. */
