@@ -74,7 +74,8 @@ class Nginx(unittest.TestCase):
 
     @classmethod
     def start_gateway(cls):
-        environment = {"PORT": "0", "HOST": "127.0.0.1", "OPS_PORT": "0", "JWT_SECRET": "x" * 32, "REDIS_PORT": str(free_port())}
+        environment = {"PORT": "0", "HOST": "127.0.0.1", "OPS_PORT": "0", "JWT_SECRET": "x" * 32, "REDIS_PORT": str(free_port()),
+                       "DRAIN_DELAY": "0", "DRAIN_WINDOW": "0"}
         gateway = subprocess.Popen([GATEWAY], env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         for line in gateway.stderr:
             if match := re.search(rb"msg=listening port=(\d+)", line):
