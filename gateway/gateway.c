@@ -42,20 +42,68 @@ struct gateway {
     struct ops_server *ops;
 };
 
+/* --- Settings that may change while the gateway runs --- */
+
+static void change_app_options(struct app_options *options, const struct gateway_settings *settings)
+{
+    options->auth =
+        (struct app_auth_options){.algorithm = (enum app_auth_algorithm)settings->jwt_algorithm,
+                                  .secret = settings->jwt_secret,
+                                  .issuer = settings->jwt_issuer,
+                                  .audience = settings->jwt_audience,
+                                  .leeway_s = settings->jwt_leeway_s};
+    options->subscribe_timeout_ms = settings->subscribe_timeout_ms;
+    options->linger_ms = settings->room_linger_ms;
+    options->max_rooms = settings->max_rooms;
+    /* As many as if every client had just left a page. */
+    options->max_idle_rooms = settings->max_connections;
+    options->max_history = settings->max_history;
+}
+
+static void change_http_options(struct http_server_options *options,
+                                const struct gateway_settings *settings)
+{
+    options->net.max_connections =
+        settings->max_connections * CONNECTIONS_PER_CLIENT + CONNECTIONS_SPARE;
+    options->head_timeout_ms = settings->header_timeout_ms;
+    options->body_timeout_ms = settings->body_timeout_ms;
+    options->idle_timeout_ms = settings->idle_timeout_ms;
+    options->cors_origins = settings->cors_origins;
+}
+
+static void change_eio_options(struct eio_server_options *options,
+                               const struct gateway_settings *settings)
+{
+    options->upgrade_timeout_ms = settings->upgrade_timeout_ms;
+    options->max_sessions = settings->max_connections;
+    options->max_packets_per_post = settings->max_packets_per_post;
+    options->handshake_rate = settings->handshake_rate;
+    options->handshake_burst = settings->handshake_burst;
+}
+
+/* The rooms look most of them up whenever they need them. */
+static void change_options(struct gateway *gateway, const struct gateway_settings *settings)
+{
+    gateway->settings = settings;
+    change_app_options(&gateway->app_options, settings);
+    change_http_options(&gateway->http_options, settings);
+    change_eio_options(&gateway->eio_options, settings);
+    gateway->sio_options.connect_timeout_ms = settings->connect_timeout_ms;
+}
+
+void gateway_reload(struct gateway *gateway, const struct gateway_settings *settings)
+{
+    change_options(gateway, settings);
+    http_server_change(gateway->http, &gateway->http_options);
+    app_options_changed(gateway->app);
+}
+
+/* --- Settings that may not --- */
+
 static void fill_app_options(struct app_options *options, const struct gateway_settings *settings,
                              const char *gateway_id)
 {
     *options = (struct app_options){
-        .auth = {.algorithm = (enum app_auth_algorithm)settings->jwt_algorithm,
-                 .secret = settings->jwt_secret,
-                 .issuer = settings->jwt_issuer,
-                 .audience = settings->jwt_audience,
-                 .leeway_s = settings->jwt_leeway_s},
-        .subscribe_timeout_ms = settings->subscribe_timeout_ms,
-        .linger_ms = settings->room_linger_ms,
-        .max_rooms = settings->max_rooms,
-        /* As many as if every client had just left a page. */
-        .max_idle_rooms = settings->max_connections,
         .bus = {.keys = bus_settings_keys(&settings->bus),
                 .redis = &settings->redis,
                 .batch = (unsigned)settings->bus.batch,
@@ -65,7 +113,6 @@ static void fill_app_options(struct app_options *options, const struct gateway_s
         /* It is handed over in one go, and other things may be waiting. */
         .recovery_bytes = settings->client_queue_bytes / QUEUE_SHARE_OF_MISSED,
         .recent_bytes = settings->recent_bytes,
-        .max_history = settings->max_history,
     };
     bus_settings_history(&settings->bus, options->bus.history);
 }
@@ -77,29 +124,21 @@ static void fill_http_options(struct http_server_options *options,
         .net = {.host = settings->host,
                 .port = (uint16_t)settings->port,
                 .backlog = LISTEN_BACKLOG,
-                .max_connections =
-                    settings->max_connections * CONNECTIONS_PER_CLIENT + CONNECTIONS_SPARE,
                 .queue_bytes = settings->client_queue_bytes,
                 .stall_ms = settings->client_stall_ms,
                 .slice_us = SLICE_US},
         .max_head = settings->max_header_bytes,
         .max_headers = settings->max_headers,
         .max_body = settings->max_payload,
-        .head_timeout_ms = settings->header_timeout_ms,
-        .body_timeout_ms = settings->body_timeout_ms,
-        .idle_timeout_ms = settings->idle_timeout_ms,
-        .cors_origins = settings->cors_origins,
     };
 }
 
 static void fill_options(struct gateway *gateway, const struct gateway_settings *settings)
 {
-    gateway->settings = settings;
     rand_id(gateway->id, GATEWAY_ID_LEN);
     fill_app_options(&gateway->app_options, settings, gateway->id);
     fill_http_options(&gateway->http_options, settings);
     gateway->sio_options = (struct sio_server_options){
-        .connect_timeout_ms = settings->connect_timeout_ms,
         .spare_after_ms = SPARE_AFTER_MS,
         .attachment_timeout_ms = ATTACHMENT_TIMEOUT_MS,
         .max_attachments = settings->max_attachments,
@@ -110,14 +149,10 @@ static void fill_options(struct gateway *gateway, const struct gateway_settings 
         .path = STR("/socket.io/"),
         .ping_interval_ms = settings->ping_interval_ms,
         .ping_timeout_ms = settings->ping_timeout_ms,
-        .upgrade_timeout_ms = settings->upgrade_timeout_ms,
         .max_payload = settings->max_payload,
-        .max_sessions = settings->max_connections,
-        .handshake_rate = settings->handshake_rate,
-        .handshake_burst = settings->handshake_burst,
-        .max_packets_per_post = settings->max_packets_per_post,
         .queue_bytes = settings->client_queue_bytes,
     };
+    change_options(gateway, settings);
 }
 
 /* From the bus towards the clients, so that whoever calls is there before who is called back. */

@@ -16,6 +16,7 @@
 #include "util/err.h"
 
 struct gateway_settings {
+    const char *config_file;
     const char *host, *ops_host;
     uint64_t port, ops_port;
     const char *cors_origins;

@@ -61,8 +61,8 @@ static void help_groups_and_aligns_the_options(void **state)
               "                            line [T_HOST]\n"
               "\nKeys:\n"
               "  --t-secret TEXT           Secret [T_SECRET; reload]\n"
-              "  --t-secret-file FILE      File whose first line is T_SECRET\n"
-              "                            [T_SECRET_FILE; reload]\n"
+              "  --t-secret-file FILE      File whose first line is T_SECRET [T_SECRET_FILE;\n"
+              "                            reload]\n"
               "  --t-tls                   TLS [T_TLS=false]\n"
               "  --t-level low|high        Level [T_LEVEL=low; reload]\n");
     free(text);
@@ -77,7 +77,8 @@ static void markdown_is_a_table_a_group(void **state)
                                  "| `T_PORT` | `--t-port` | 1 to 65535 | `3000` | Port |\n"));
     assert_non_null(strstr(text, "|\n\n### Keys\n"));
     assert_non_null(strstr(text, "| `T_SECRET_FILE` | `--t-secret-file` | file |  | File whose "));
-    assert_non_null(strstr(text, "| `T_LEVEL` | `--t-level` | low, high | `low` | Level (reload) |\n"));
+    assert_non_null(
+        strstr(text, "| `T_LEVEL` | `--t-level` | low, high | `low` | Level (reload) |\n"));
     free(text);
 }
 

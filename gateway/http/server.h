@@ -65,6 +65,11 @@ void http_server_keep_none(struct http_server *server);
 /* The same, and no new ones are taken. Idempotent. */
 void http_server_stop(struct http_server *server);
 void http_server_free(struct http_server *server);
+/*
+ * Takes over what may change meanwhile: cors_origins, borrowed as before, the time limits, and
+ * net.max_connections. Those that run already run on.
+ */
+void http_server_change(struct http_server *server, const struct http_server_options *options);
 struct net_server *http_server_net(const struct http_server *server);
 
 /*

@@ -89,6 +89,11 @@ enum err net_server_open(struct loop *loop, const struct net_server_options *opt
     return OK;
 }
 
+void net_server_set_max_connections(struct net_server *server, size_t max)
+{
+    server->options.max_connections = max;
+}
+
 void net_server_stop(struct net_server *server)
 {
     net_listener_close(&server->listener);

@@ -47,6 +47,8 @@ struct net_server_stats {
 MUST_CHECK enum err net_server_open(struct loop *loop, const struct net_server_options *options,
                                     const struct net_server_ops *ops, void *owner,
                                     struct net_server **ret_server, struct buf *complaint);
+/* Those that there are stay. */
+void net_server_set_max_connections(struct net_server *server, size_t max);
 /* Stops listening; connections go on. Idempotent. */
 void net_server_stop(struct net_server *server);
 /* Closes everything and frees. Not from inside a callback. NULL is fine. */
