@@ -166,7 +166,7 @@ void eio_upgrade_start(struct eio_session *session, struct http_exchange *exchan
                        const struct http_request *request)
 {
     unsigned status = 503;
-    if (session->state != EIO_OPEN || session->ws.conn) {
+    if (session->state != EIO_OPEN || session->ws.conn || session->leaving) {
         struct rcbuf *accept = eio_websocket_accept(request, &status);
         if (accept) {
             eio_websocket_turn_away(exchange, accept);
@@ -199,7 +199,8 @@ bool eio_upgrade_is_away(const struct eio_session *session, struct str gateway, 
 
 void eio_upgrade_start_away(struct eio_session *session, const struct eio_asker *asker)
 {
-    bool may = session->state == EIO_OPEN && !session->ws.conn && session->server->ops->on_leave;
+    bool may = session->state == EIO_OPEN && !session->ws.conn && !session->leaving &&
+               session->server->ops->on_leave;
     struct eio_upgrade *upgrade = may ? upgrade_new(session) : NULL;
     if (!upgrade) {
         eio_answer(session->server, asker, may ? EIO_BUSY : EIO_ONE_TOO_MANY, STR(""));
