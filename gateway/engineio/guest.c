@@ -213,12 +213,10 @@ static enum err queue_packets(struct eio_session *session, struct str packets)
 /* What the client said behind its `5`, as if it came now. */
 static void hear(struct eio_session *session, struct str early)
 {
-    struct rcbuf *packet = NULL;
-    while (!eio_relay_read_packet(&early, &packet)) {
-        bool binary = false;
-        struct str payload = eio_encoded_payload(packet, &binary);
+    struct str payload;
+    bool binary;
+    while (!eio_relay_next_packet(&early, &binary, &payload)) {
         eio_websocket_hear(session, binary ? WS_BINARY : WS_TEXT, payload);
-        rcbuf_unref(&packet);
     }
 }
 

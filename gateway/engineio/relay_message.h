@@ -80,7 +80,10 @@ MUST_CHECK enum err eio_relay_write_packet(const struct rcbuf *packet, struct bu
 /* Views into `body`. PROTO. */
 MUST_CHECK enum err eio_relay_read_rest(struct str body, struct str *ret_rest,
                                         struct str *ret_packets);
-/* Takes the next one of *packets, encoded anew. AGAIN: there is none; PROTO, NOMEM. */
+/* Takes the next one of *packets, whatever it says: a view. AGAIN: there is none; PROTO. */
+MUST_CHECK enum err eio_relay_next_packet(struct str *packets, bool *ret_binary,
+                                          struct str *ret_payload);
+/* The same, encoded anew; text has to be a packet. NOMEM. */
 MUST_CHECK enum err eio_relay_read_packet(struct str *packets, struct rcbuf **ret_packet);
 
 /* Views into `payload`. PROTO. */

@@ -185,10 +185,17 @@ static void set_deadline(struct eio_session *session)
     loop_timer_set(loop, &session->timer, DEADLINE_MS);
 }
 
-/* In OPENING there is no transport to write to yet. */
+/* In OPENING there is no transport to write to yet. Nothing is left out: it ends when it opens. */
 static enum err queue_early(struct eio_session *session, struct rcbuf *packet)
 {
-    return eio_queue_push(&session->queue, packet, session->server->options->queue_bytes);
+    enum err err = session->close_asked ? ERR_CLOSED : OK;
+    err =
+        err ? err : eio_queue_push(&session->queue, packet, session->server->options->queue_bytes);
+    if (err && !session->close_asked) {
+        session->close_asked = true;
+        session->reason = EIO_CLOSE_SLOW;
+    }
+    return err;
 }
 
 enum err eio_session_send(struct eio_session *session, struct rcbuf *packet)

@@ -172,18 +172,23 @@ void sio_move_ask(struct eio_session *session, struct str place)
 {
     struct sio_client *client = eio_session_user(session);
     struct piece piece;
+    enum err err;
     if (!client->move || client->move->waiting > 0) {
         fail(client);
         return;
     }
     begin(client, eio_session_hand_over);
-    while (!take_piece(&place, &piece)) {
+    while (!(err = take_piece(&place, &piece))) {
         struct sio_socket *socket = sio_client_socket(client, piece.name);
         if (socket && socket->of->ops->on_ask) {
             socket->of->ops->on_ask(socket, piece.text);
         } else if (socket) {
             sio_socket_hand(socket, STR(""));
         }
+    }
+    if (err != ERR_AGAIN) {
+        fail(client);
+        return;
     }
     one_less(client);
 }
@@ -238,6 +243,8 @@ static enum err make_sockets(struct sio_client *client, struct str pieces)
 /* Before the application knows of any of them. */
 static void discard(struct sio_client *client)
 {
+    sio_move_free(client->move); /* it does not move any more: that ends with its sockets else */
+    client->move = NULL;
     for (struct sio_socket *socket = client->sockets; socket; socket = socket->next) {
         socket->state = SIO_SOCKET_REFUSED;
     }
@@ -275,12 +282,16 @@ void sio_move_arrived(struct eio_session *session, struct str rest)
 {
     struct sio_client *client = eio_session_user(session);
     struct piece piece;
+    enum err err;
     sio_move_free(client->move);
     client->move = NULL;
-    while (!take_piece(&rest, &piece)) {
+    while (!(err = take_piece(&rest, &piece))) {
         struct sio_socket *socket = sio_client_socket(client, piece.name);
         if (socket && socket->of->ops->on_arrived) {
             socket->of->ops->on_arrived(socket, piece.text);
         }
+    }
+    if (err != ERR_AGAIN) {
+        fail(client);
     }
 }
