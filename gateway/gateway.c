@@ -6,11 +6,13 @@
 #include "engineio/fleet.h"
 #include "engineio/server.h"
 #include "http/server.h"
+#include "ops/answer.h"
 #include "ops/server.h"
 #include "socketio/server.h"
 #include "util/clock.h"
 #include "util/rand.h"
 #include "valve.h"
+#include "workers/answers.h"
 
 enum {
     LISTEN_BACKLOG = 4096,
@@ -37,7 +39,10 @@ struct gateway {
     struct eio_server *engine;
     struct http_server *http;
     struct valve valve;
-    struct ops_server *ops;
+    struct ops_sources sources;
+    struct ops_server *ops;         /* of a gateway alone, … */
+    struct worker_answers *answers; /* … or of a worker … */
+    uint16_t supervisor_ops_port;   /* … whose supervisor listens there */
 };
 
 static void fill_app_options(struct app_options *options, const struct gateway_settings *settings,
@@ -49,6 +54,9 @@ static void fill_app_options(struct app_options *options, const struct gateway_s
                  .issuer = settings->jwt_issuer,
                  .audience = settings->jwt_audience,
                  .leeway_s = settings->jwt_leeway_s},
+        .token_expiring_ms = settings->token_expiring_ms,
+        .token_cache = settings->token_cache,
+        .token_cache_ttl_ms = settings->token_cache_ttl_ms,
         .subscribe_timeout_ms = settings->subscribe_timeout_ms,
         .linger_ms = settings->room_linger_ms,
         .max_rooms = settings->max_rooms,
@@ -74,6 +82,7 @@ static void fill_http_options(struct http_server_options *options,
     *options = (struct http_server_options){
         .net = {.host = settings->host,
                 .port = (uint16_t)settings->port,
+                .reuse_port = settings->worker_channel != 0,
                 .backlog = LISTEN_BACKLOG,
                 .max_connections =
                     settings->max_connections * CONNECTIONS_PER_CLIENT + CONNECTIONS_SPARE,
@@ -127,6 +136,21 @@ static enum err join_fleet(struct gateway *gateway, const struct gateway_setting
     return eio_server_join_fleet(gateway->engine, &options);
 }
 
+static enum err open_ops(struct gateway *gateway, struct loop *loop,
+                         const struct gateway_settings *settings, struct buf *complaint)
+{
+    gateway->sources = (struct ops_sources){.app = gateway->app,
+                                            .engine = gateway->engine,
+                                            .net = http_server_net(gateway->http),
+                                            .started_ms = clock_wall_ms()};
+    gateway->supervisor_ops_port = (uint16_t)settings->ops_port;
+    return settings->worker_channel
+               ? worker_answers_open(loop, settings->worker_channel, &gateway->sources,
+                                     &gateway->answers)
+               : ops_server_open(loop, settings->ops_host, (uint16_t)settings->ops_port,
+                                 ops_answerer_of(&gateway->sources), &gateway->ops, complaint);
+}
+
 /* From the bus towards the clients, so that whoever calls is there before who is called back. */
 static enum err open_rooms(struct gateway *gateway, struct loop *loop,
                            const struct gateway_settings *settings, struct buf *complaint)
@@ -157,12 +181,7 @@ static enum err open_rooms(struct gateway *gateway, struct loop *loop,
     }
     eio_server_set_http(gateway->engine, gateway->http);
     valve_open(&gateway->valve, loop, http_server_net(gateway->http), gateway->app->subscriber);
-    struct ops_sources sources = {.app = gateway->app,
-                                  .engine = gateway->engine,
-                                  .net = http_server_net(gateway->http),
-                                  .started_ms = clock_wall_ms()};
-    return ops_server_open(loop, settings->ops_host, (uint16_t)settings->ops_port, &sources,
-                           &gateway->ops, complaint);
+    return open_ops(gateway, loop, settings, complaint);
 }
 
 enum err gateway_open(struct loop *loop, const struct gateway_settings *settings,
@@ -189,6 +208,7 @@ void gateway_close(struct gateway *gateway)
     }
     valve_fini(&gateway->valve);
     ops_server_free(gateway->ops);
+    worker_answers_close(gateway->answers);
     if (gateway->http) {
         http_server_stop(gateway->http);
     }
@@ -199,6 +219,11 @@ void gateway_close(struct gateway *gateway)
     free(gateway);
 }
 
+bool gateway_is_worker(const struct gateway *gateway)
+{
+    return gateway->answers != NULL;
+}
+
 uint16_t gateway_port(const struct gateway *gateway)
 {
     return net_server_port(http_server_net(gateway->http));
@@ -206,7 +231,7 @@ uint16_t gateway_port(const struct gateway *gateway)
 
 uint16_t gateway_ops_port(const struct gateway *gateway)
 {
-    return ops_server_port(gateway->ops);
+    return gateway->ops ? ops_server_port(gateway->ops) : gateway->supervisor_ops_port;
 }
 
 const struct net_server_stats *gateway_net_stats(const struct gateway *gateway)

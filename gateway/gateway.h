@@ -4,6 +4,9 @@
 #ifndef GATEWAY_GATEWAY_H
 #define GATEWAY_GATEWAY_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "loop/loop.h"
 #include "net/server.h"
 #include "options.h"
@@ -22,7 +25,9 @@ MUST_CHECK enum err gateway_open(struct loop *loop, const struct gateway_setting
 /* Stops accepting, ends every session by a transport close, and frees. NULL is fine. */
 void gateway_close(struct gateway *gateway);
 
-/* The ports really listened on. */
+/* Whether a supervisor answers operators for it. */
+bool gateway_is_worker(const struct gateway *gateway);
+/* The ports really listened on; of a worker, by its supervisor. */
 uint16_t gateway_port(const struct gateway *gateway);
 uint16_t gateway_ops_port(const struct gateway *gateway);
 /* Of the clients' port. */

@@ -10,11 +10,12 @@ _guesslyfe_gateway()
         flag=${COMP_WORDS[COMP_CWORD - 2]}
     fi
     help=$("$1" --help 2>/dev/null)
-    # "  --flag VALUE  …": VALUE is a word in capitals, or choices with bars between them.
+    # "  --flag VALUE  …": VALUE is a word in capitals, or choices with bars between them, of which N is any number.
     value=$(awk -v flag="$flag" '$1 == flag && /^  --/ && /^  --[a-z-]+ [^ ]/ { print $2 }' <<<"$help")
     COMPREPLY=()
     case $flag:$value in
         --*:FILE) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+        --*:'N|'*) mapfile -t COMPREPLY < <(compgen -W "${value#N|}" -- "$current") ;;
         --*:*'|'*) mapfile -t COMPREPLY < <(compgen -W "${value//|/ }" -- "$current") ;;
         --*:?*) ;;
         *) mapfile -t COMPREPLY < <(compgen -W "$(grep -oE '^  --[a-z][a-z-]*' <<<"$help")" -- "$current") ;;

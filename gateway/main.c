@@ -9,6 +9,8 @@
 
 #include "gateway.h"
 #include "log/log.h"
+#include "workers/cpus.h"
+#include "workers/supervisor.h"
 
 enum { EXIT_USAGE = 2, DESCRIPTORS_SPARE = 64 };
 
@@ -23,7 +25,8 @@ static void print_help(void)
            "Every setting is a flag or an environment variable (in brackets, with its\n"
            "default); the flag wins.\n");
     config_print_help(gateway_option_table(), stdout);
-    printf("\nSignals: SIGTERM and SIGINT end it.\n\n"
+    printf("\nSignals: SIGTERM and SIGINT end it; a supervisor (--workers) passes them to its\n"
+           "workers, SIGHUP too.\n\n"
            "Exit status:\n"
            "  0  a signal ended it\n"
            "  1  it could not start or go on\n"
@@ -94,6 +97,16 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
     loop_stop(loop);
 }
 
+/* A worker is silent: its supervisor says where all of them listen. */
+static void log_listening(const struct gateway *gateway)
+{
+    if (!gateway_is_worker(gateway)) {
+        log_info("listening", LOG_U64("port", gateway_port(gateway)),
+                 LOG_U64("ops_port", gateway_ops_port(gateway)),
+                 LOG_CSTR("version", GUESSLYFE_VERSION), LOG_U64("pid", getpid()));
+    }
+}
+
 /* Runs until a signal or an error of the loop itself. */
 static enum err run(struct loop *loop, struct gateway *gateway)
 {
@@ -101,9 +114,7 @@ static enum err run(struct loop *loop, struct gateway *gateway)
     struct event *interrupt = evsignal_new(loop_base(loop), SIGINT, on_signal, loop);
     enum err err = ERR_NOMEM;
     if (term && interrupt && event_add(term, NULL) == 0 && event_add(interrupt, NULL) == 0) {
-        log_info("listening", LOG_U64("port", gateway_port(gateway)),
-                 LOG_U64("ops_port", gateway_ops_port(gateway)),
-                 LOG_CSTR("version", GUESSLYFE_VERSION), LOG_U64("pid", getpid()));
+        log_listening(gateway);
         err = loop_run(loop);
     }
     if (term) {
@@ -140,20 +151,52 @@ static int serve(const struct gateway_settings *settings)
     return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* A worker's life: that of a gateway alone, on the port of all. */
+static int work(void *owner, const struct worker_place *place)
+{
+    struct gateway_settings settings = *(const struct gateway_settings *)owner;
+    settings.port = place->port;
+    settings.ops_port = place->ops_port;
+    settings.worker = place->index;
+    settings.worker_channel = place->channel;
+    return serve(&settings);
+}
+
+static int supervise(struct gateway_settings *settings, unsigned workers)
+{
+    const struct supervisor_options options = {.host = settings->host,
+                                               .ops_host = settings->ops_host,
+                                               .port = (uint16_t)settings->port,
+                                               .ops_port = (uint16_t)settings->ops_port,
+                                               .workers = workers,
+                                               .version = GUESSLYFE_VERSION,
+                                               .work = work,
+                                               .owner = settings};
+    return supervisor_run(&options);
+}
+
+/* How many processes are to serve. */
+static unsigned workers_wanted(const struct gateway_settings *settings)
+{
+    unsigned workers = settings->workers ? (unsigned)settings->workers : cpus_usable();
+    return workers < WORKERS_MAX ? workers : WORKERS_MAX;
+}
+
 static int show(const struct gateway_settings *settings)
 {
     config_print_values(gateway_option_table(), settings, stdout);
     return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int run_with(const struct gateway_settings *settings)
+static int run_with(struct gateway_settings *settings)
 {
     /* Writing to a connection that is gone is an error to be handled, not the process' end. */
     signal(SIGPIPE, SIG_IGN);
     log_setup((enum log_level)settings->log_level, (enum log_format)settings->log_format, NULL,
               NULL);
     raise_descriptor_limit(settings);
-    return serve(settings);
+    unsigned workers = workers_wanted(settings);
+    return workers > 1 ? supervise(settings, workers) : serve(settings);
 }
 
 int main(int argc, char **argv)

@@ -6,6 +6,7 @@
 #include "bus/envelope.h"
 #include "redis/options.h"
 #include "util/str.h"
+#include "workers/supervisor.h"
 
 enum {
     SECRET_BYTES_MIN = 32,
@@ -21,6 +22,7 @@ static const char *const algorithms[] = {
 };
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const formats[] = {"text", "json", NULL};
+static const char *const automatic[] = {"auto", NULL};
 
 #define AT(field)            offsetof(struct gateway_settings, field)
 #define REDIS_OPTION(member) offsetof(struct gateway_settings, redis.member)

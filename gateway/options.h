@@ -20,10 +20,11 @@ struct gateway_settings {
     uint64_t port, ops_port;
     const char *cors_origins;
     bool development;
+    uint64_t workers; /* processes; 0: as many as there are CPUs */
 
     const char *jwt_secret, *jwt_issuer, *jwt_audience;
     unsigned jwt_algorithm; /* enum app_auth_algorithm */
-    uint64_t jwt_leeway_s;
+    uint64_t jwt_leeway_s, token_expiring_ms, token_cache, token_cache_ttl_ms;
 
     uint64_t ping_interval_ms, ping_timeout_ms, upgrade_timeout_ms, connect_timeout_ms;
     uint64_t subscribe_timeout_ms, room_linger_ms, recovery_window_ms;
@@ -39,6 +40,10 @@ struct gateway_settings {
     uint64_t relay_timeout_ms, relay_bytes;
 
     unsigned log_level, log_format;
+
+    /* Not in the table: what a process is among the workers of a supervisor. */
+    unsigned worker;    /* its index, from 0; 0 without a supervisor */
+    int worker_channel; /* descriptor for workers/answers.h; 0: there is no supervisor */
 };
 
 struct config_table gateway_option_table(void);

@@ -9,7 +9,7 @@ import sys
 
 # Rooms of each part in their order: each may include itself and those before it.
 COMMON = ["util", "log", "config", "schema", "loop", "stream", "redis", "bus"]
-GATEWAY = ["net", "http", "websocket", "engineio", "socketio", "app", "ops"]
+GATEWAY = ["net", "http", "websocket", "engineio", "socketio", "app", "ops", "workers"]
 # Libraries that only these rooms may know; what they are good for is offered by the room.
 OUTSIDE = {
     "jwt.h": ["app"],

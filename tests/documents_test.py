@@ -99,6 +99,7 @@ class Completion(unittest.TestCase):
         self.assertEqual(complete(GATEWAY, "--log-level", ""), levels)
         self.assertEqual(complete(GATEWAY, "--log-level", "="), levels)
         self.assertEqual(complete(GATEWAY, "--log-level", "=", "w"), {"warn"})
+        self.assertEqual(complete(GATEWAY, "--workers", ""), {"auto"})
 
     def test_offers_files_where_one_is_expected(self):
         self.assertEqual(complete(GATEWAY, "--jwt-secret-file", str(ROOT / "READ")), {str(ROOT / "README.md")})

@@ -159,6 +159,8 @@ static struct str text_of(const redisReply *reply)
 static void note_up(struct bus_subscriber *subscriber)
 {
     if (bus_subscriber_connected(subscriber) && subscriber->confirmed > 0) {
+        subscriber->stats.stood++;
+        subscriber->stats.stood_ms = loop_now(subscriber->loop);
         bus_probe_begin(subscriber);
         subscriber->ops->on_up(subscriber->owner);
     }

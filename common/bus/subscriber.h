@@ -171,6 +171,8 @@ struct bus_subscriber_stats {
     uint64_t lost;      /* times that Redis had lost everything, or too much was waiting */
     uint64_t probes, probes_missed;
     uint64_t ups, downs; /* of the connection that subscribes */
+    uint64_t stood;      /* times that both connections came to stand */
+    uint64_t stood_ms;   /* by the loop's clock: the last of them; 0: none yet */
     size_t behind;       /* rooms that are being caught up with, now */
     size_t held_bytes;   /* messages that wait for that, now */
 };

@@ -24,7 +24,7 @@
 
 enum config_type {
     CONFIG_STRING, /* const char *; NULL when unset and without default */
-    CONFIG_NUMBER, /* uint64_t, between min and max */
+    CONFIG_NUMBER, /* uint64_t, between min and max; or 0, told by the one word in choices */
     CONFIG_BOOL,   /* bool; true/false, yes/no, 1/0; a flag without value is true */
     CONFIG_CHOICE, /* unsigned: index into choices */
 };
@@ -41,7 +41,7 @@ struct config_option {
     const char *unit;           /* "ms", "bytes", …; of a string what it names: "file"; or NULL */
     const char *fallback;       /* as it would be written; NULL: unset */
     uint64_t min, max;          /* NUMBER: bounds; STRING: bounds of the length, 0 0 for none */
-    const char *const *choices; /* CHOICE: NULL-terminated */
+    const char *const *choices; /* CHOICE: NULL-terminated; NUMBER: the word for 0; or NULL */
     unsigned flags;
     size_t offset;    /* of the value in the settings struct */
     const char *help; /* one sentence without its full stop */

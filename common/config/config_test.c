@@ -124,6 +124,26 @@ static void refusals_say_what_where_and_what_would_be_right(void **state)
                            "expected one of low, high");
 }
 
+/* A number that has a word for 0. */
+static void a_word_can_stand_for_zero(void **state)
+{
+    (void)state;
+    static const char *const word[] = {"auto", NULL};
+    const struct config_option row = {
+        .env = "T_N", .type = CONFIG_NUMBER, .min = 1, .max = 8, .choices = word};
+    uint64_t number = 7;
+    struct buf complaint;
+    buf_init(&complaint, 0);
+    assert_int_equal(config_set_value(&row, "environment", "Auto", &number, &complaint), OK);
+    assert_int_equal(number, 0);
+    assert_int_equal(config_set_value(&row, "environment", "3", &number, &complaint), OK);
+    assert_int_equal(number, 3);
+    assert_int_equal(config_set_value(&row, "environment", "0", &number, &complaint), ERR_INVALID);
+    assert_string_equal(buf_cstr(&complaint), "T_N (from the environment): \"0\" is refused; "
+                                              "expected a number from 1 to 8, or auto");
+    buf_fini(&complaint);
+}
+
 static void secrets_are_never_shown(void **state)
 {
     (void)state;
@@ -265,6 +285,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(defaults_then_environment_then_flags, clean),
         cmocka_unit_test_teardown(refusals_say_what_where_and_what_would_be_right, clean),
+        cmocka_unit_test_teardown(a_word_can_stand_for_zero, clean),
         cmocka_unit_test_teardown(secrets_are_never_shown, clean),
         cmocka_unit_test_teardown(strings_outlive_where_they_came_from, clean),
         cmocka_unit_test_teardown(a_secret_is_the_first_line_of_its_file, clean),

@@ -15,7 +15,11 @@ static void print_value(const struct config_option *option, const void *value, F
         return;
     case CONFIG_NUMBER:
         memcpy(&number, value, sizeof number);
-        fprintf(out, "%llu", (unsigned long long)number);
+        if (number == 0 && option->choices) {
+            fputs(option->choices[0], out);
+        } else {
+            fprintf(out, "%llu", (unsigned long long)number);
+        }
         return;
     case CONFIG_BOOL:
         fputs(*(const bool *)value ? "true" : "false", out);
@@ -66,8 +70,8 @@ static void print_choices(const struct config_option *option, const char *separa
     }
 }
 
-/* What stands for the value: MS, N, TEXT, or the choices; nothing for what is true by being there.
- */
+/* What stands for the value: MS, N, N|auto, TEXT, or the choices; nothing for what is true by being
+ * there. */
 static void print_placeholder(const struct config_option *option, FILE *out)
 {
     if (option->type == CONFIG_CHOICE) {
@@ -79,16 +83,20 @@ static void print_placeholder(const struct config_option *option, FILE *out)
     } else if (option->type != CONFIG_BOOL) {
         fputs(option->type == CONFIG_NUMBER ? "N" : "TEXT", out);
     }
+    if (option->type == CONFIG_NUMBER && option->choices) {
+        fprintf(out, "|%s", option->choices[0]);
+    }
 }
 
-/* "0 to 65535 ms", "error, warn", "true or false", "text". */
+/* "0 to 65535 ms", "1 to 128, or auto", "error, warn", "true or false", "text". */
 static void print_values_allowed(const struct config_option *option, FILE *out)
 {
     switch (option->type) {
     case CONFIG_NUMBER:
-        fprintf(out, "%llu to %llu%s%s", (unsigned long long)option->min,
+        fprintf(out, "%llu to %llu%s%s%s%s", (unsigned long long)option->min,
                 (unsigned long long)option->max, option->unit ? " " : "",
-                option->unit ? option->unit : "");
+                option->unit ? option->unit : "", option->choices ? ", or " : "",
+                option->choices ? option->choices[0] : "");
         return;
     case CONFIG_CHOICE:
         print_choices(option, ", ", out);

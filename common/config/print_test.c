@@ -90,12 +90,40 @@ static void a_man_page_escapes_its_dashes(void **state)
     free(text);
 }
 
+static void a_number_tells_its_word(void **state)
+{
+    (void)state;
+    static const char *const word[] = {"auto", NULL};
+    static const struct config_option row = {.env = "T_N",
+                                             .group = "Net",
+                                             .type = CONFIG_NUMBER,
+                                             .fallback = "1",
+                                             .min = 1,
+                                             .max = 8,
+                                             .choices = word,
+                                             .help = "Number"};
+    static const struct config_table one = {&row, 1};
+    char *text;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    config_print_help(one, out);
+    config_print_markdown(one, out);
+    config_print_values(one, &(uint64_t){0}, out);
+    config_print_values(one, &(uint64_t){2}, out);
+    fclose(out);
+    assert_non_null(strstr(text, "  --t-n N|auto              Number [T_N=1]\n"));
+    assert_non_null(strstr(text, "| `T_N` | `--t-n` | 1 to 8, or auto | `1` | Number |\n"));
+    assert_non_null(strstr(text, "T_N=auto\nT_N=2\n"));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(help_groups_and_aligns_the_options),
         cmocka_unit_test(markdown_is_a_table_a_group),
         cmocka_unit_test(a_man_page_escapes_its_dashes),
+        cmocka_unit_test(a_number_tells_its_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,12 +24,17 @@ static enum err refuse(const struct config_option *option, const char *source, c
 static enum err set_number(const struct config_option *option, const char *source, const char *text,
                            void *settings, struct buf *complaint)
 {
+    const char *word = option->choices ? option->choices[0] : NULL;
     uint64_t number;
-    if (str_to_u64(str_from(text), &number) || number < option->min || number > option->max) {
+    if (word && str_eq_nocase(str_from(text), str_from(word))) {
+        number = 0;
+    } else if (str_to_u64(str_from(text), &number) || number < option->min ||
+               number > option->max) {
         char expected[96];
-        snprintf(expected, sizeof expected, "a number from %llu to %llu%s%s",
+        snprintf(expected, sizeof expected, "a number from %llu to %llu%s%s%s%s",
                  (unsigned long long)option->min, (unsigned long long)option->max,
-                 option->unit ? " in " : "", option->unit ? option->unit : "");
+                 option->unit ? " in " : "", option->unit ? option->unit : "", word ? ", or " : "",
+                 word ? word : "");
         return refuse(option, source, text, expected, complaint);
     }
     memcpy(value_at(option, settings), &number, sizeof number);

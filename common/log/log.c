@@ -26,7 +26,8 @@ static struct {
     enum log_format format;
     log_sink_fn sink;
     void *context;
-} config = {LOG_LEVEL_INFO, LOG_FORMAT_TEXT, to_stderr, NULL};
+    struct log_field tag; /* key NULL: none */
+} config = {LOG_LEVEL_INFO, LOG_FORMAT_TEXT, to_stderr, NULL, {0}};
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
@@ -41,6 +42,11 @@ void log_setup(enum log_level level, enum log_format format, log_sink_fn sink, v
 void log_set_level(enum log_level level)
 {
     config.level = level;
+}
+
+void log_set_tag(const char *key, uint64_t number)
+{
+    config.tag = (struct log_field)LOG_U64(key, number);
 }
 
 bool log_enabled(enum log_level level)
@@ -116,6 +122,9 @@ static enum err compose(struct buf *line, enum log_level level, const char *msg,
     enum err err = config.format == LOG_FORMAT_JSON ? buf_append_char(line, '{') : OK;
     for (size_t i = 0; i < ARRAY_LEN(head) && !err; i++) {
         err = append_field(line, &head[i]);
+    }
+    if (config.tag.key && !err) {
+        err = append_field(line, &config.tag);
     }
     for (; fields->key && !err; fields++) {
         size_t before = line->len;

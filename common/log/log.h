@@ -6,7 +6,7 @@
  * gives: time=2025-01-16T10:00:00.000Z level=warn msg="redis refused" reply="…" attempt=3
  *
  * Codecs and util never log; whoever decides what to do about an error logs it once, with who and
- * why. Format, level and sink are set once, before the first line; they are the only globals.
+ * why. Format, level, sink and tag are set once, before the first line; they are the only globals.
  */
 #ifndef LOG_LOG_H
 #define LOG_LOG_H
@@ -70,6 +70,8 @@ typedef void (*log_sink_fn)(struct str line, void *context);
 /* Default: INFO, TEXT, standard error. A NULL sink is standard error. */
 void log_setup(enum log_level level, enum log_format format, log_sink_fn sink, void *context);
 void log_set_level(enum log_level level);
+/* Stands behind msg in every line from now on; for one of several processes. */
+void log_set_tag(const char *key, uint64_t number);
 bool log_enabled(enum log_level level);
 /* A line longer than 8 KiB is cut; control characters and invalid UTF-8 in values are escaped. */
 void log_write(enum log_level level, const char *msg, const struct log_field *fields);

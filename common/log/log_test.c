@@ -50,6 +50,16 @@ static void text_lines_quote_what_needs_it(void **state)
                         "agent=\"a b\\\"c\\n\" n=7 d=-7 ok=true\n");
 }
 
+static void a_tag_is_in_every_line(void **state)
+{
+    (void)state;
+    log_set_tag("worker", 3);
+    log_info("hello", LOG_U64("n", 7));
+    log_set_tag(NULL, 0);
+    assert_string_equal(written,
+                        "time=2025-01-16T10:00:00.000Z level=info msg=hello worker=3 n=7\n");
+}
+
 static void json_lines_are_json(void **state)
 {
     (void)state;
@@ -100,6 +110,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(text_lines_quote_what_needs_it, begin, end),
+        cmocka_unit_test_setup_teardown(a_tag_is_in_every_line, begin, end),
         cmocka_unit_test_setup_teardown(json_lines_are_json, begin, end),
         cmocka_unit_test_setup_teardown(lines_below_the_level_are_not_written, begin, end),
         cmocka_unit_test_setup_teardown(endless_values_are_cut, begin, end),

@@ -1,12 +1,12 @@
 /*
- * The gateway's metrics for docs/metrics.md, from the table that GET /metrics is written from.
+ * The gateway's metrics for docs/metrics.md, from the tables that GET /metrics is written from.
  *
  * usage: print_metrics
  */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "ops/metrics.h"
+#include "ops/exposition.h"
 
 static void print_group(const char *title)
 {
@@ -32,6 +32,8 @@ int main(void)
 #define SAMPLES(name_of, numbers)
 #define METRIC(type, name, help, number) print_metric(type, name, NULL, help);
 #define SECONDS(type, name, help, ms)    print_metric(type, name, NULL, help);
+#define EACH_WORKER(number)
 #include "ops/metrics.def"
+#include "workers/metrics.def"
     return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -208,10 +208,28 @@ export interface Connected {
   rooms: string[];
 }
 
-/** Sent before the server disconnects: no token, or a bad one. */
+/** Sent before the server disconnects: no token, a bad one, or one that has expired. */
 export interface AuthenticationError {
   message: string;
 }
+
+/** The client's token expires soon: it is disconnected then, unless it renews it by `authenticate`. */
+export interface TokenExpiring {
+  type: "token:expiring";
+  /** When the event was sent. */
+  timestamp: Timestamp;
+  data: { expiresAt: Timestamp };
+}
+
+export interface AuthenticateRequest {
+  /** Another token of the same user. */
+  token: string;
+}
+
+export type AuthenticateResponse =
+  /** `expiresAt` is missing where the token never expires. */
+  | { success: true; expiresAt?: Timestamp; message?: never }
+  | { success: false; message: string; expiresAt?: never };
 
 export interface RoomRequest {
   room: "market" | "creator" | "user" | "global";
@@ -250,6 +268,7 @@ export interface Pong {
 export interface ServerToClientEvents {
   connected: (welcome: Connected, id?: string) => void;
   error: (error: AuthenticationError) => void;
+  "token:expiring": (event: TokenExpiring) => void;
   "dividend:available": (event: GuesslyfeEvent<"dividend:available">, id?: string) => void;
   "market:created": (event: GuesslyfeEvent<"market:created">, id?: string) => void;
   "market:resolved": (event: GuesslyfeEvent<"market:resolved">, id?: string) => void;
@@ -266,4 +285,5 @@ export interface ClientToServerEvents {
   unsubscribe: (request: RoomRequest, ack?: (response: RoomResponse) => void) => void;
   getRooms: (ack: (rooms: string[]) => void) => void;
   ping: (ack: (pong: Pong) => void) => void;
+  authenticate: (request: AuthenticateRequest, ack?: (response: AuthenticateResponse) => void) => void;
 }

@@ -29,6 +29,21 @@ static void turn_away(struct sio_socket *socket, struct str message)
     sio_socket_disconnect(socket);
 }
 
+void app_dismiss(struct app_member *member, struct str message)
+{
+    struct sio_socket *socket = member->socket;
+    bool accepted = !member->recovery;
+    app_joins_forget(&member->app->joins, member); /* nothing is answered any more */
+    app_recovery_free(member->recovery);
+    member->recovery = NULL;
+    if (accepted) {
+        emit(socket, STR("error"), message);
+        sio_socket_disconnect(socket);
+    } else {
+        turn_away(socket, message);
+    }
+}
+
 /* --- Tokens --- */
 
 /* `Bearer <token>` (RFC 6750 section 2.1); empty for anything else. */
@@ -115,6 +130,7 @@ void app_greet(struct app_member *member)
         eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
     } else {
         emit(member->socket, STR("connected"), buf_str(&text));
+        app_expiry_announce(&member->app->expiry, member);
     }
     buf_fini(&text);
 }
@@ -148,6 +164,27 @@ void app_automatic_end(const struct app_join *join, enum app_join_result result)
     }
 }
 
+/* --- The token's end --- */
+
+void app_tell_expiring(struct app_member *member, int64_t now_ms)
+{
+    char now[CLOCK_ISO8601_LEN + 1], expires[CLOCK_ISO8601_LEN + 1];
+    struct buf text;
+    buf_init(&text, 0);
+    clock_iso8601(now_ms, now);
+    clock_iso8601((int64_t)member->expires_s * 1000, expires);
+    enum err err = buf_printf(&text,
+                              "{\"type\":\"token:expiring\",\"timestamp\":\"%s\","
+                              "\"data\":{\"expiresAt\":\"%s\"}}",
+                              now, expires);
+    if (err) {
+        eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
+    } else {
+        emit(member->socket, STR("token:expiring"), buf_str(&text));
+    }
+    buf_fini(&text);
+}
+
 /* --- Members --- */
 
 static enum err join_automatically(struct app_member *member, const struct room_name *name,
@@ -178,6 +215,10 @@ struct app_member *app_member_begin(struct app *app, struct sio_socket *socket,
     if (!member) {
         return NULL;
     }
+    if (app_expiry_watch(&app->expiry, member, identity->expires_s)) {
+        app_member_free(member);
+        return NULL;
+    }
     sio_socket_attach(socket, member);
     app->stats.members++;
     app->stats.connected++;
@@ -197,6 +238,7 @@ void app_member_end(struct app_member *member, bool comes_back)
     app_session_end(member->session, comes_back);
     member->session = NULL;
     app_joins_forget(&app->joins, member);
+    app_expiry_forget(&app->expiry, member);
     sio_socket_attach(member->socket, NULL);
     app_member_free(member);
     app->stats.members--;
@@ -224,15 +266,20 @@ void app_welcome(struct app *app, struct sio_socket *socket, const struct app_id
 
 /* --- CONNECT --- */
 
-static void refuse_token(struct app *app, struct sio_socket *socket, const char *why)
+static void log_refusal(struct app *app, const struct sio_socket *socket, const char *why)
 {
     uint32_t suppressed;
-    app->stats.auth_failed++;
     if (log_limit_allows(&app->refusal_log, REFUSALS_LOGGED_A_SECOND, &suppressed)) {
         log_info("token refused", LOG_CSTR("why", why),
                  LOG_CSTR("peer", eio_session_peer(sio_socket_session(socket))),
                  LOG_U64("suppressed", suppressed));
     }
+}
+
+static void refuse_token(struct app *app, struct sio_socket *socket, const char *why)
+{
+    app->stats.auth_failed++;
+    log_refusal(app, socket, why);
     turn_away(socket, STR("{\"message\":\"Authentication failed\"}"));
 }
 
@@ -268,8 +315,8 @@ static enum err verify(struct app *app, struct str auth, struct str authorizatio
     if (!err && token.len == 0) {
         err = ERR_AGAIN;
     } else if (!err) {
-        err = app_auth_verify(&app->options->auth, buf_str(&token), clock_wall_ms() / 1000,
-                              ret_identity, ret_why);
+        err = app_token_cache_verify(&app->tokens, &app->options->auth, buf_str(&token),
+                                     clock_wall_ms() / 1000, ret_identity, ret_why);
     }
     buf_fini(&token);
     return err;
@@ -294,4 +341,53 @@ void app_admit(struct app *app, struct sio_socket *socket, struct str auth,
     default:
         refuse_token(app, socket, why);
     }
+}
+
+/* --- authenticate --- */
+
+static bool same_user(const struct app_member *member, const struct app_identity *identity)
+{
+    bool has_address = identity->address_room.len > 0;
+    struct str address = has_address ? room_name_id(&identity->address_room) : STR("");
+    return str_eq(app_identity_sub(identity), app_member_sub(member)) &&
+           str_eq(address, app_member_address(member));
+}
+
+/* As for CONNECT, but nobody is disconnected for it. */
+static const char *judge(struct app_member *member, struct str auth,
+                         struct app_identity *ret_identity)
+{
+    const char *why;
+    switch (verify(member->app, auth, STR(""), ret_identity, &why)) {
+    case OK:
+        return same_user(member, ret_identity) ? NULL : "Not allowed: this token is another user's";
+    case ERR_AGAIN:
+        return "Expected {token} with a string";
+    case ERR_NOMEM:
+        return "Out of memory; try again later";
+    default:
+        log_refusal(member->app, member->socket, why);
+        return "Authentication failed";
+    }
+}
+
+const char *app_renew(struct app_member *member, struct str auth)
+{
+    struct app *app = member->app;
+    struct app_identity identity;
+    uint16_t second = (uint16_t)(loop_now(app->loop) / 1000);
+    if (member->refused_s == second) {
+        return "Refused a moment ago; try again in a second";
+    }
+    const char *why = judge(member, auth, &identity);
+    if (!why && app_expiry_renew(&app->expiry, member, identity.expires_s)) {
+        why = "Out of memory; try again later";
+    }
+    if (why) {
+        member->refused_s = second;
+        app->stats.renewals_refused++;
+    } else {
+        app->stats.renewed++;
+    }
+    return why;
 }

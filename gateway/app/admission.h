@@ -29,6 +29,20 @@ struct app_member *app_member_begin(struct app *app, struct sio_socket *socket,
 /* The member goes, and the client with it or as another one. */
 void app_member_end(struct app_member *member, bool comes_back);
 
+/*
+ * Tells the member why, then disconnects it for good: the official clients do not come back by
+ * themselves, and its session of recovery is dropped. It ends with on_disconnect, not in this call.
+ */
+void app_dismiss(struct app_member *member, struct str message);
+
+/*
+ * The member's token is now that of `auth`, {"token":…}: NULL. Otherwise why it is not, for people,
+ * and nothing has changed. After a refusal nothing is looked at until the next second.
+ */
+const char *app_renew(struct app_member *member, struct str auth);
+/* Sends `token:expiring`. */
+void app_tell_expiring(struct app_member *member, int64_t now_ms);
+
 /* Sends `connected` as soon as the member's session is kept. */
 void app_promise_greeting(struct app_member *member);
 /* Sends it now. */

@@ -178,6 +178,14 @@ static void on_room_drop(void *owner, struct app_room *room)
     app_history_forget(&app->history, room);
 }
 
+static void init_tokens(struct app *app)
+{
+    const struct app_options *options = app->options;
+    app_token_cache_init(&app->tokens, app->loop, options->token_cache,
+                         options->token_cache_ttl_ms);
+    app_expiry_init(&app->expiry, app->loop, options->auth.leeway_s, options->token_expiring_ms);
+}
+
 static void init_rooms(struct app *app)
 {
     const struct app_options *options = app->options;
@@ -210,6 +218,7 @@ struct app *app_new(struct loop *loop, const struct app_options *options)
         free(app);
         return NULL;
     }
+    init_tokens(app);
     init_rooms(app);
     app->close =
         (struct bus_listener){.event = STR("close"), .on_message = on_close_message, .owner = app};
@@ -222,6 +231,8 @@ void app_free(struct app *app)
     if (!app) {
         return;
     }
+    app_token_cache_fini(&app->tokens);
+    app_expiry_fini(&app->expiry);
     app_delivery_fini(&app->delivery);
     app_joins_fini(&app->joins);
     app_rooms_fini(&app->rooms);

@@ -12,12 +12,14 @@
 
 #include "app/auth.h"
 #include "app/delivery.h"
+#include "app/expiry.h"
 #include "app/history.h"
 #include "app/join.h"
 #include "app/recent.h"
 #include "app/recovery.h"
 #include "app/rooms.h"
 #include "app/session.h"
+#include "app/token_cache.h"
 #include "bus/subscriber.h"
 #include "log/log.h"
 #include "loop/loop.h"
@@ -26,6 +28,9 @@
 
 struct app_options {
     struct app_auth_options auth;
+    uint64_t token_expiring_ms;    /* a client is told so long before its token's end; 0: never */
+    uint64_t token_cache;          /* tokens known as good; 0: none */
+    uint64_t token_cache_ttl_ms;   /* for so long at most */
     uint64_t subscribe_timeout_ms; /* for Redis to confirm a `subscribe` */
     uint64_t linger_ms;            /* a room stays subscribed after its last member left */
     uint64_t max_rooms;            /* visible rooms of one client */
@@ -38,18 +43,21 @@ struct app_options {
 };
 
 struct app_stats {
-    size_t members;               /* authenticated clients now */
-    uint64_t connected;           /* since the start, as are the following */
-    uint64_t auth_missing;        /* CONNECT without a token */
-    uint64_t auth_failed;         /* CONNECT with a bad one */
-    uint64_t subscribed, refused; /* by `subscribe` */
-    uint64_t cut_off;             /* clients that were disconnected because events were missing */
+    size_t members;                     /* authenticated clients now */
+    uint64_t connected;                 /* since the start, as are the following */
+    uint64_t auth_missing;              /* CONNECT without a token */
+    uint64_t auth_failed;               /* CONNECT with a bad one */
+    uint64_t subscribed, refused;       /* by `subscribe` */
+    uint64_t renewed, renewals_refused; /* by `authenticate` */
+    uint64_t cut_off; /* clients that were disconnected because events were missing */
 };
 
 struct app {
     struct loop *loop;
     const struct app_options *options;
     struct bus_subscriber *subscriber;
+    struct app_token_cache tokens;
+    struct app_expiry expiry;
     struct app_rooms rooms;
     struct app_joins joins;
     struct app_recent recent;

@@ -11,6 +11,7 @@
 #include "util/jtext.h"
 
 enum { HEADER_DEPTH_MAX = 4 };
+#define DATE_MAX 1000000000000000 /* beyond it a date is never */
 
 static const struct {
     const char *name;
@@ -90,25 +91,40 @@ static json_t *verified_claims(const struct app_auth_options *options, const cha
     return claims;
 }
 
-/* NumericDate (RFC 7519 section 2): seconds, possibly with a fraction. */
-static const char *check_times(const struct app_auth_options *options, const json_t *claims,
-                               int64_t now_s, struct app_identity *identity)
+/*
+ * NumericDate (RFC 7519 section 2): seconds, possibly with a fraction. Rounded up, since we ask the
+ * time in whole seconds: none of them is before one of the two and not before the other. 0 where it
+ * is missing; false where it is not a number.
+ */
+static bool read_date(const json_t *claims, const char *name, int64_t *ret_s)
 {
-    const json_t *exp = json_object_get(claims, "exp"), *nbf = json_object_get(claims, "nbf");
-    double leeway = (double)options->leeway_s;
-    if ((exp && !json_is_number(exp)) || (nbf && !json_is_number(nbf))) {
+    const json_t *date = json_object_get(claims, name);
+    double value = date ? json_number_value(date) : 0;
+    value = value > DATE_MAX ? DATE_MAX : value < -DATE_MAX ? -DATE_MAX : value;
+    *ret_s = (int64_t)value;
+    *ret_s += (double)*ret_s < value;
+    return !date || json_is_number(date);
+}
+
+static const char *read_dates(const json_t *claims, struct app_identity *identity)
+{
+    int64_t exp;
+    if (!read_date(claims, "exp", &exp) || !read_date(claims, "nbf", &identity->not_before_s)) {
         return "exp or nbf is not a number";
     }
-    if (exp && (double)now_s >= json_number_value(exp) + leeway) {
+    bool finite = json_object_get(claims, "exp") && exp < DATE_MAX;
+    identity->expires_s = !finite ? 0 : exp < 1 ? 1 : exp;
+    return NULL;
+}
+
+const char *app_auth_check_dates(const struct app_auth_options *options,
+                                 const struct app_identity *identity, int64_t now_s)
+{
+    int64_t leeway = (int64_t)options->leeway_s;
+    if (identity->expires_s != 0 && now_s >= identity->expires_s + leeway) {
         return "expired";
     }
-    if (nbf && (double)now_s < json_number_value(nbf) - leeway) {
-        return "not valid yet";
-    }
-    /* Beyond what seconds since 1970 are good for, it never expires. */
-    bool finite = exp && json_number_value(exp) < 1e15;
-    identity->expires_s = finite ? (int64_t)json_number_value(exp) : 0;
-    return NULL;
+    return now_s < identity->not_before_s - leeway ? "not valid yet" : NULL;
 }
 
 static bool is_string(const json_t *value, const char *expected)
@@ -170,7 +186,8 @@ static const char *read_user(const json_t *claims, struct app_identity *identity
 static const char *check_claims(const struct app_auth_options *options, const json_t *claims,
                                 int64_t now_s, struct app_identity *identity)
 {
-    const char *why = check_times(options, claims, now_s, identity);
+    const char *why = read_dates(claims, identity);
+    why = why ? why : app_auth_check_dates(options, identity, now_s);
     why = why ? why : check_parties(options, claims);
     return why ? why : read_user(claims, identity);
 }

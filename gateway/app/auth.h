@@ -31,7 +31,8 @@ enum { APP_TOKEN_MAX = 8192 };
 struct app_identity {
     struct room_name sub_room;     /* user:<sub> */
     struct room_name address_room; /* user:<address>; len 0 where the token has none */
-    int64_t expires_s;             /* seconds since 1970; 0: never */
+    int64_t expires_s;             /* seconds since 1970, rounded up; 0: never */
+    int64_t not_before_s;          /* likewise; 0: good from the beginning */
 };
 
 /* The user id: what stands behind "user:" in sub_room. */
@@ -46,5 +47,8 @@ const struct room_name *app_identity_room(const struct app_identity *identity);
 MUST_CHECK enum err app_auth_verify(const struct app_auth_options *options, struct str token,
                                     int64_t now_s, struct app_identity *ret_identity,
                                     const char **ret_why);
+/* What of this depends on the time: NULL, or why the token is not good at now_s, as above. */
+const char *app_auth_check_dates(const struct app_auth_options *options,
+                                 const struct app_identity *identity, int64_t now_s);
 
 #endif

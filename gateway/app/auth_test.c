@@ -87,6 +87,31 @@ static void times_are_checked(void **state)
     assert_denied(&late, "{\"sub\":\"u\",\"exp\":1699999990}", "expired");
 }
 
+static void dates_are(const char *claims, int64_t expires_s, int64_t not_before_s)
+{
+    struct app_identity identity;
+    const char *why = "";
+    assert_int_equal(verify(&plain, claims, &identity, &why), OK);
+    assert_int_equal(identity.expires_s, expires_s);
+    assert_int_equal(identity.not_before_s, not_before_s);
+}
+
+/* What is told of the dates refuses at the same seconds as the token itself. */
+static void dates_are_whole_seconds(void **state)
+{
+    (void)state;
+    dates_are("{\"sub\":\"u\"}", 0, 0);
+    dates_are("{\"sub\":\"u\",\"exp\":1700000001,\"nbf\":1700000000}", 1700000001, 1700000000);
+    dates_are("{\"sub\":\"u\",\"exp\":1700000000.001,\"nbf\":1699999999.001}", 1700000001,
+              1700000000);
+    dates_are("{\"sub\":\"u\",\"exp\":1e300,\"nbf\":-1.5}", 0, -1);
+    assert_denied(&plain, "{\"sub\":\"u\",\"exp\":0}", "expired");
+    assert_denied(&plain, "{\"sub\":\"u\",\"exp\":-0.5}", "expired");
+    assert_denied(&plain, "{\"sub\":\"u\",\"exp\":-1e300}", "expired");
+    assert_denied(&plain, "{\"sub\":\"u\",\"nbf\":1700000000.001}", "not valid yet");
+    assert_denied(&plain, "{\"sub\":\"u\",\"nbf\":1e300}", "not valid yet");
+}
+
 static void issuer_and_audience_are_checked_when_set(void **state)
 {
     (void)state;
@@ -175,6 +200,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_good_token_tells_who),
         cmocka_unit_test(times_are_checked),
+        cmocka_unit_test(dates_are_whole_seconds),
         cmocka_unit_test(issuer_and_audience_are_checked_when_set),
         cmocka_unit_test(a_user_must_be_able_to_name_a_room),
         cmocka_unit_test(only_our_algorithm_and_key_count),

@@ -1,5 +1,6 @@
 #include "app/handlers.h"
 
+#include "app/admission.h"
 #include "app/app.h"
 #include "app/past.h"
 #include "log/log.h"
@@ -119,19 +120,25 @@ static enum err append_text(struct str value, bool number_too, struct buf *out)
     return number_too && !str_to_u64(value, &number) ? buf_append(out, value) : ERR_INVALID;
 }
 
+/* The first argument as JSON text, if it is an object. */
+static bool read_object(const struct sio_event *event, struct str *ret_object)
+{
+    struct jtext_walk walk;
+    if (event->arg_count == 0) {
+        return false;
+    }
+    /* The arguments come without brackets; only the first counts. */
+    jtext_walk_elements(&walk, event->args);
+    return jtext_next(&walk, NULL, ret_object) && jtext_kind(*ret_object) == JTEXT_OBJECT;
+}
+
 /* INVALID for arguments of another shape, LIMIT for something too long to be any room's name. */
 static enum err read_asked(const struct sio_event *event, struct asked *asked)
 {
     *asked = (struct asked){0};
     buf_init(&asked->text, ASKED_MAX);
-    struct jtext_walk walk;
     struct str object;
-    if (event->arg_count == 0) {
-        return ERR_INVALID;
-    }
-    /* The arguments come without brackets; only the first counts. */
-    jtext_walk_elements(&walk, event->args);
-    if (!jtext_next(&walk, NULL, &object) || jtext_kind(object) != JTEXT_OBJECT) {
+    if (!read_object(event, &object)) {
         return ERR_INVALID;
     }
     enum err err = append_text(jtext_member(object, STR("room")), false, &asked->text);
@@ -384,14 +391,36 @@ static void handle_ping(struct app_member *member, const struct sio_event *event
     send_reply(reply_to(member, event), err, &answer);
 }
 
+static enum err compose_renewed(const struct app_member *member, struct buf *answer)
+{
+    char expires[CLOCK_ISO8601_LEN + 1];
+    if (member->expires_s == 0) {
+        return buf_append(answer, STR("{\"success\":true}"));
+    }
+    clock_iso8601((int64_t)member->expires_s * 1000, expires);
+    return buf_printf(answer, "{\"success\":true,\"expiresAt\":\"%s\"}", expires);
+}
+
+static void handle_authenticate(struct app_member *member, const struct sio_event *event)
+{
+    struct str object;
+    const char *why = app_renew(member, read_object(event, &object) ? object : STR(""));
+    if (why) {
+        refuse(reply_to(member, event), STR(""), why);
+    } else {
+        struct buf answer;
+        buf_init(&answer, ANSWER_MAX);
+        send_reply(reply_to(member, event), compose_renewed(member, &answer), &answer);
+    }
+}
+
 static const struct {
     struct str event;
     void (*handle)(struct app_member *member, const struct sio_event *event);
 } handlers[] = {
-    {{"subscribe", 9}, handle_subscribe},
-    {{"unsubscribe", 11}, handle_unsubscribe},
-    {{"getRooms", 8}, handle_get_rooms},
-    {{"ping", 4}, handle_ping},
+    {{"subscribe", 9}, handle_subscribe},        {{"unsubscribe", 11}, handle_unsubscribe},
+    {{"getRooms", 8}, handle_get_rooms},         {{"ping", 4}, handle_ping},
+    {{"authenticate", 12}, handle_authenticate},
 };
 
 void app_handle_event(struct app_member *member, const struct sio_event *event)
@@ -403,5 +432,5 @@ void app_handle_event(struct app_member *member, const struct sio_event *event)
         }
     }
     refuse(reply_to(member, event), STR(""),
-           "Unknown event; expected subscribe, unsubscribe, getRooms or ping");
+           "Unknown event; expected subscribe, unsubscribe, getRooms, ping or authenticate");
 }

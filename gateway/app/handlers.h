@@ -1,4 +1,4 @@
-/* What clients may ask: subscribe, unsubscribe, getRooms, ping. */
+/* What clients may ask: subscribe, unsubscribe, getRooms, ping, authenticate. */
 #ifndef APP_HANDLERS_H
 #define APP_HANDLERS_H
 

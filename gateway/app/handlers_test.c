@@ -166,7 +166,7 @@ static void wrong_shapes_change_nothing(void **state)
         ask(text, SHAPE);
     }
     ask("[\"nothing\",1]", "{\"success\":false,\"message\":\"Unknown event; expected subscribe, "
-                           "unsubscribe, getRooms or ping\"}");
+                           "unsubscribe, getRooms, ping or authenticate\"}");
     ask("[\"getRooms\"]", "[\"user:" ADDRESS "\",\"global:all\"]");
     assert_false(alice.closed);
 }
@@ -265,9 +265,18 @@ static void who_is_leaving_is_not_answered(void **state)
     assert_int_equal(alice.reason, EIO_CLOSE_SERVER);
 }
 
+/* As CONNECT (`format` begins with 0), or as the event `authenticate`. */
+static void write_token(const char *format, const char *claims, char *out, size_t size)
+{
+    char *token = app_world_token(claims);
+    snprintf(out, size, format, token);
+    free(token);
+}
+
+static char authenticate[1024];
+
 static void ask_without_memory(void *context)
 {
-    (void)context;
     struct eio_session bob;
     if (person_open(&world, &bob)) {
         bob.sent.len = 0;
@@ -278,20 +287,23 @@ static void ask_without_memory(void *context)
         person_says(&bob, "27[\"getRooms\"]");
         person_says(&bob, "27[\"unsubscribe\",{\"room\":\"user\",\"id\":\"" ADDRESS "\"}]");
         person_says(&bob, "27[\"ping\"]");
+        person_says(&bob, authenticate);
         assert_int_equal(loop_turn(world.peer.loop, 0), OK);
         assert_true(bob.closed || bob.sent.len > 0 || failing_alloc_hit());
     }
     person_leaves(&bob);
     assert_int_equal(world.app->stats.members, 1);
+    assert_int_equal(world.app->expiry.count, 0);
 }
 
 static void each_allocation_may_fail(void **state)
 {
     (void)state;
     char connect[1024];
-    char *token = app_world_token("{\"sub\":\"bob\",\"address\":\"" ADDRESS "\"}");
-    snprintf(connect, sizeof connect, "0{\"token\":\"%s\"}", token);
-    free(token);
+#define BOB "{\"sub\":\"bob\",\"address\":\"" ADDRESS "\",\"exp\":4000000000"
+    write_token("0{\"token\":\"%s\"}", BOB "}", connect, sizeof connect);
+    write_token("27[\"authenticate\",{\"token\":\"%s\"}]", BOB "1}", authenticate,
+                sizeof authenticate);
     ask("[\"subscribe\",{\"room\":\"market\",\"id\":\"1\"}]", SUBSCRIBED("market:1"));
     failing_alloc_each(ask_without_memory, connect);
     ask("[\"getRooms\"]", "[\"user:" ADDRESS "\",\"global:all\",\"market:1\"]");

@@ -40,8 +40,12 @@ struct app_member {
     struct list joins;             /* struct app_join by of_member */
     struct app_membership *memberships; /* in the order of entering; `embedded` or on the heap */
     struct app_membership embedded[APP_MEMBERSHIPS_EMBEDDED];
+    uint32_t expires_s;       /* seconds since 1970; 0: never, or after 2106. See app/expiry.h */
+    uint32_t expiry_place;    /* private to app/expiry.c, as is the next */
+    uint32_t warn_ms;         /* it is to be told so long before the end; 0: no more */
     uint16_t count, capacity; /* of memberships */
     uint16_t visible;         /* of them */
+    uint16_t refused_s;       /* when `authenticate` was refused last, by loop_now; cut off */
     uint8_t automatic;        /* joins still missing before `connected` can be sent */
     uint8_t sub_len, address_len;
     char user[]; /* sub, then the canonical address; not terminated */

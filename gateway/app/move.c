@@ -29,6 +29,7 @@ struct app_move {
     unsigned joins; /* here: that have not ended, and one while they are begun */
     char pid[BUS_PID_LEN];
     bool has_pid;
+    bool was_told;     /* that its token ends soon */
     struct held *held; /* here, in the order of coming */
     size_t held_count, held_capacity, held_bytes;
 };
@@ -139,7 +140,8 @@ static enum err write_state(const struct app_member *member, struct buf *out)
 {
     struct str pid = member->session ? app_session_pid(member->session) : STR("-");
     struct str epoch = bus_subscriber_epoch(member->app->subscriber);
-    enum err err = buf_printf(out, STR_FMT " %lld\n", STR_ARG(pid), 0LL);
+    bool was_told = member->warn_ms == 0;
+    enum err err = buf_printf(out, STR_FMT " %u %d\n", STR_ARG(pid), member->expires_s, was_told);
     return err ? err : app_session_describe(member, epoch, out);
 }
 
@@ -371,16 +373,18 @@ static enum err read_identity(const struct bus_session *session, uint64_t expire
 struct arrival {
     struct str pid; /* empty: it can't recover */
     uint64_t expires_s;
+    bool was_told; /* of that */
     struct bus_session session;
 };
 
 static enum err read_state(struct str state, struct arrival *arrival)
 {
-    struct str line;
+    struct str line, expires;
     if (!str_split(&state, '\n', &line) || !state.ptr || !str_split(&line, ' ', &arrival->pid) ||
-        str_to_u64(line, &arrival->expires_s)) {
+        !str_split(&line, ' ', &expires) || str_to_u64(expires, &arrival->expires_s)) {
         return ERR_PROTO;
     }
+    arrival->was_told = str_eq(line, STR("1"));
     if (str_eq(arrival->pid, STR("-"))) {
         arrival->pid = STR("");
     } else if (arrival->pid.len != BUS_PID_LEN) {
@@ -413,6 +417,7 @@ void app_move_arrive(void *owner, struct sio_socket *socket, struct str state)
     app->stats.connected--; /* it was counted there */
     move->arriving = true;
     move->has_pid = arrival.pid.len > 0;
+    move->was_told = arrival.was_told;
     memcpy(move->pid, arrival.pid.ptr, arrival.pid.len);
     if (join_all(move, arrival.session)) {
         fail(socket);
@@ -474,6 +479,9 @@ void app_move_arrived(struct sio_socket *socket, struct str rest)
     }
     member->move = NULL;
     deliver_held(move);
+    if (!move->was_told) {
+        app_expiry_announce(&member->app->expiry, member);
+    }
     if (member->session) {
         app_session_keep(member->session, NULL);
     }

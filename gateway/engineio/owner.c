@@ -103,13 +103,15 @@ static void abort_poll(struct eio_session *session, const struct eio_relay_reque
     }
 }
 
-/* The packets of an answer that was lost are lost. */
+/*
+ * The packets of an answer that was lost are lost, and the client has to begin anew. Or the answer
+ * has just crossed the question: then the asking gateway takes it, and not this one.
+ */
 static void poll_again(struct eio_session *session, const struct eio_relay_request *request,
                        const struct eio_asker *asker)
 {
     if (!eio_away_is(session->away, request->gateway, request->number)) {
         eio_answer_error(session->server, asker, EIO_ERROR_SID);
-        eio_session_end(session, EIO_CLOSE_TRANSPORT);
     }
 }
 

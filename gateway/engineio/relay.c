@@ -34,7 +34,8 @@ struct errand {
     struct bus_request *sending; /* until Redis has taken it */
     struct wheel_timer deadline;
     uint64_t number;
-    size_t bytes; /* counted in stats.bytes while it is being sent */
+    uint64_t stood; /* on which of the connections to Redis it was asked */
+    size_t bytes;   /* counted in stats.bytes while it is being sent */
     enum eio_relay_verb verb;
     bool arrived; /* its owner may have it, and may have answered */
     uint8_t sid_len;
@@ -196,16 +197,18 @@ static void finish_busy(struct errand *errand)
 
 /* --- Asking --- */
 
-/* Shortly after Redis was away an owner that does not listen may be about to. */
-static bool is_settling(struct eio_relay *relay)
+/* How often both connections have come to stand. */
+static uint64_t stood(const struct eio_relay *relay)
 {
-    uint64_t now = loop_now(relay->server->loop);
-    uint64_t ups = bus_subscriber_stats(relay->options.subscriber)->ups;
-    if (ups != relay->ups || !bus_subscriber_connected(relay->options.subscriber)) {
-        relay->ups = ups;
-        relay->up_ms = now;
-    }
-    return now - relay->up_ms < SETTLING_MS;
+    return bus_subscriber_stats(relay->options.subscriber)->stood;
+}
+
+/* Shortly after Redis was away an owner that does not listen may be about to. */
+static bool is_settling(const struct eio_relay *relay)
+{
+    const struct bus_subscriber_stats *stats = bus_subscriber_stats(relay->options.subscriber);
+    return !bus_subscriber_connected(relay->options.subscriber) ||
+           (stats->stood > 1 && loop_now(relay->server->loop) - stats->stood_ms < SETTLING_MS);
 }
 
 /* A poll may be asked for again; of a POST nobody would know whether it was taken twice. */
@@ -255,6 +258,7 @@ static enum err ask(struct errand *errand, struct str body)
     if (!errand->sending) {
         return ERR_NOMEM;
     }
+    errand->stood = stood(relay);
     errand->bytes = body.len;
     relay->stats.bytes += body.len;
     return OK;
@@ -369,14 +373,14 @@ void eio_relay_request(struct eio_server *server, struct http_exchange *exchange
     } else if (request->body.len > server->options->max_payload ||
                request->body.len > BUS_CONTROL_PAYLOAD_MAX / 2) {
         eio_answer(server, &asker, EIO_TOO_LARGE, STR(""));
-    } else if (request->method == HTTP_POST && eio_polling_is_bytes(request)) {
-        eio_answer_error(server, &asker, EIO_ERROR_REQUEST);
     } else if (request->method == HTTP_POST && is_full(relay)) {
         relay->stats.refused++;
         eio_answer(server, &asker, EIO_BUSY, STR(""));
     } else {
         bool is_post = request->method == HTTP_POST;
-        begin(relay, exchange, is_post ? EIO_RELAY_POST : EIO_RELAY_POLL, sid, request->body, NULL);
+        /* The owner ends the session for an empty one, as it does for bytes. */
+        struct str body = is_post && eio_polling_is_bytes(request) ? STR("") : request->body;
+        begin(relay, exchange, is_post ? EIO_RELAY_POST : EIO_RELAY_POLL, sid, body, NULL);
     }
 }
 
@@ -472,11 +476,17 @@ static void look_at_all(struct eio_relay *relay)
 }
 
 /* After a loss of Redis the question may be lost, or its answer: the owner knows. */
+static bool may_be_lost(const struct errand *errand)
+{
+    return errand->verb == EIO_RELAY_POLL && !errand->sending &&
+           (!errand->arrived || errand->stood != stood(errand->relay));
+}
+
 static void ask_again(struct eio_relay *relay)
 {
     for (struct map_node *node = NULL; (node = map_next(&relay->errands, node));) {
         struct errand *errand = container_of(node, struct errand, node);
-        if (errand->verb == EIO_RELAY_POLL && !errand->sending && ask(errand, STR(""))) {
+        if (may_be_lost(errand) && ask(errand, STR(""))) {
             return; /* its deadline ends it */
         }
     }

@@ -24,8 +24,6 @@ struct eio_relay {
     struct list blocked;     /* sessions whose answer waits until less is on its way */
     uint64_t last_number;
     struct wheel_timer watch; /* while there are peers */
-    uint64_t ups;             /* connections to Redis so far, when it was last looked at */
-    uint64_t up_ms;           /* when the last one was seen */
     struct eio_fleet_stats stats;
 };
 

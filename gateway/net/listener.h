@@ -5,17 +5,14 @@
 #define NET_LISTENER_H
 
 #include <event2/event_struct.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #include "loop/loop.h"
+#include "net/port.h"
 #include "util/attr.h"
 #include "util/buf.h"
 #include "util/err.h"
 
 struct net_server_options;
-
-enum { NET_LISTENERS = 4 };
 
 struct net_listener_ops {
     /* A connected, non-blocking socket, the callee's from now on. */
@@ -28,9 +25,8 @@ struct net_listener {
     struct loop *loop;
     const struct net_listener_ops *ops;
     void *owner;
-    struct event events[NET_LISTENERS];
-    size_t count;
-    uint16_t port;
+    struct net_port port;
+    struct event events[NET_PORT_SOCKETS]; /* of the port's sockets */
     struct wheel_timer pause;
 };
 

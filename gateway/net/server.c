@@ -127,7 +127,7 @@ bool net_server_stalled_within(const struct net_server *server, uint64_t ms)
 
 uint16_t net_server_port(const struct net_server *server)
 {
-    return server->listener.port;
+    return server->listener.port.number;
 }
 
 const struct net_server_stats *net_server_stats(const struct net_server *server)

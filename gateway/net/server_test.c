@@ -193,6 +193,32 @@ static void processes_can_share_a_port(void **state)
     end_world(&first);
 }
 
+static void a_reserved_port_is_for_those_who_share_it(void **state)
+{
+    (void)state;
+    struct world alone = make_world(), first = make_world(), second = make_world();
+    struct net_server_options options = plain;
+    struct net_port port, again;
+    struct buf complaint = {0};
+    assert_int_equal(net_port_reserve(&port, plain.host, 0, &complaint), OK);
+    options.port = port.number;
+    assert_int_not_equal(port.number, 0);
+    options.reuse_port = true;
+    assert_int_equal(open_server(&first, &options), OK);
+    assert_int_equal(open_server(&second, &options), OK);
+    assert_int_equal(net_server_port(second.server), port.number);
+    /* Nobody else gets it, whoever holds it: a second reservation would be a second gateway. */
+    assert_int_equal(net_port_reserve(&again, plain.host, port.number, &complaint), ERR_IO);
+    assert_non_null(strstr(buf_cstr(&complaint), "Address already in use"));
+    buf_fini(&complaint);
+    net_port_close(&port);
+    options.reuse_port = false;
+    assert_int_equal(open_server(&alone, &options), ERR_IO);
+    end_world(&second);
+    end_world(&first);
+    end_world(&alone);
+}
+
 static void one_over_the_limit_is_closed_at_once(void **state)
 {
     (void)state;
@@ -491,6 +517,7 @@ int main(void)
         cmocka_unit_test(an_address_of_ipv6_is_bound_and_shown),
         cmocka_unit_test(a_taken_port_is_a_complaint),
         cmocka_unit_test(processes_can_share_a_port),
+        cmocka_unit_test(a_reserved_port_is_for_those_who_share_it),
         cmocka_unit_test(one_over_the_limit_is_closed_at_once),
         cmocka_unit_test(a_connection_that_nobody_takes_is_closed),
         cmocka_unit_test(a_stopped_server_keeps_its_connections),

@@ -1,54 +1,6 @@
 #include "ops/metrics.h"
 
-/* A text that is being written: nothing more is once something has failed. */
-struct text {
-    struct buf *out;
-    enum err err;
-    const char *family, *label;
-};
-
-static void begin_family(struct text *text, const char *type, const char *name, const char *label,
-                         const char *help)
-{
-    text->family = name;
-    text->label = label;
-    text->err = text->err ? text->err
-                          : buf_printf(text->out,
-                                       "# HELP " OPS_METRICS_PREFIX "%s %s\n"
-                                       "# TYPE " OPS_METRICS_PREFIX "%s %s\n",
-                                       name, help, name, type);
-}
-
-static void add_number(struct text *text, uint64_t number)
-{
-    text->err = text->err ? text->err
-                          : buf_printf(text->out, OPS_METRICS_PREFIX "%s %llu\n", text->family,
-                                       (unsigned long long)number);
-}
-
-static void add_seconds(struct text *text, uint64_t ms)
-{
-    if (ms != UINT64_MAX && !text->err) {
-        text->err = buf_printf(text->out, OPS_METRICS_PREFIX "%s %llu.%03u\n", text->family,
-                               (unsigned long long)(ms / 1000), (unsigned)(ms % 1000));
-    }
-}
-
-static void add_labelled(struct text *text, const char *value, uint64_t number)
-{
-    text->err = text->err
-                    ? text->err
-                    : buf_printf(text->out, OPS_METRICS_PREFIX "%s{%s=\"%s\"} %llu\n", text->family,
-                                 text->label, value, (unsigned long long)number);
-}
-
-static void add_all_labelled(struct text *text, const char *(*name_of)(size_t),
-                             const uint64_t *numbers, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        add_labelled(text, name_of(i), numbers[i]);
-    }
-}
+#include "ops/exposition.h"
 
 static const char *reason_name(size_t reason)
 {
@@ -64,7 +16,7 @@ struct reading {
     uint64_t started_ms;
 };
 
-static void write_table(const struct reading *reading, struct text *text)
+static void write_table(const struct reading *reading, struct exposition *text)
 {
     const struct app *app = reading->app;
     const struct bus_subscriber_stats *bus = reading->bus;
@@ -74,15 +26,16 @@ static void write_table(const struct reading *reading, struct text *text)
 #define GAUGE   "gauge"
 #define COUNTER "counter"
 #define GROUP(title)
-#define FAMILY(type, name, label, help) begin_family(text, type, name, label, help);
-#define SAMPLE(value, number)           add_labelled(text, value, number);
-#define SAMPLES(name_of, numbers)       add_all_labelled(text, name_of, numbers, ARRAY_LEN(numbers));
+#define FAMILY(type, name, label, help) exposition_family(text, type, name, label, help);
+#define SAMPLE(value, number)           exposition_labelled(text, value, number);
+#define SAMPLES(name_of, numbers)                                                                  \
+    exposition_all_labelled(text, name_of, numbers, ARRAY_LEN(numbers));
 #define METRIC(type, name, help, number)                                                           \
-    begin_family(text, type, name, NULL, help);                                                    \
-    add_number(text, number);
+    exposition_family(text, type, name, NULL, help);                                               \
+    exposition_number(text, number);
 #define SECONDS(type, name, help, ms)                                                              \
-    begin_family(text, type, name, NULL, help);                                                    \
-    add_seconds(text, ms);
+    exposition_family(text, type, name, NULL, help);                                               \
+    exposition_seconds(text, ms);
 #include "ops/metrics.def"
 }
 
@@ -95,7 +48,7 @@ enum err ops_metrics_write(const struct ops_sources *sources, struct buf *out)
         .net = net_server_stats(sources->net),
         .started_ms = (uint64_t)sources->started_ms,
     };
-    struct text text = {.out = out};
+    struct exposition text = {.out = out};
     write_table(&reading, &text);
     return text.err;
 }

@@ -7,10 +7,6 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-/* Begins every name. */
-#define OPS_METRICS_PREFIX "guesslyfe_gateway_"
-#define OPS_METRICS_TYPE   "text/plain; version=0.0.4; charset=utf-8"
-
 /* Appends all of them as they are now. NOMEM, LIMIT. */
 MUST_CHECK enum err ops_metrics_write(const struct ops_sources *sources, struct buf *out);
 

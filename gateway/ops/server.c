@@ -2,13 +2,10 @@
 
 #include <stdlib.h>
 
-#include "ops/health.h"
-#include "ops/metrics.h"
-#include "ops/stats.h"
+#include "ops/exposition.h"
 
 enum {
     CONNECTIONS_MAX = 64,
-    ANSWER_MAX = 4 * 1024 * 1024,
     HEAD_MAX = 8192,
     HEADERS_MAX = 64,
     TIMEOUT_MS = 10000,
@@ -16,108 +13,82 @@ enum {
     BACKLOG = 64,
 };
 
+/* A path, and what is asked by it. */
+struct page {
+    struct ops_server *server;
+    enum ops_question question;
+};
+
 struct ops_server {
-    struct ops_sources sources;
+    struct ops_answerer answerer;
     struct http_server_options options;
-    struct http_handler handlers[4];
+    struct page pages[OPS_QUESTIONS];
+    struct http_handler handlers[OPS_QUESTIONS];
     struct http_server *http;
 };
 
 #define JSON STR("application/json")
 
-/* Releases the body. */
-static void answer(struct http_exchange *exchange, enum err err, unsigned status, struct str type,
-                   struct buf *body)
+static const char *const paths[] = {
+    [OPS_HEALTH] = "/healthz",
+    [OPS_READINESS] = "/readyz",
+    [OPS_METRICS] = "/metrics",
+    [OPS_STATS] = "/stats",
+};
+
+void ops_respond(struct http_exchange *exchange, enum ops_question question, enum err err,
+                 unsigned status, struct str body)
 {
     struct str extra = STR("Cache-Control: no-store\r\n");
     if (err) {
         http_respond(exchange, 500, JSON, extra, STR("{\"error\":\"out of memory\"}\n"));
     } else {
-        http_respond(exchange, status, type, extra, buf_str(body));
+        struct str type = question == OPS_METRICS ? STR(OPS_METRICS_TYPE) : JSON;
+        http_respond(exchange, status, type, extra, body);
     }
-    buf_fini(body);
 }
 
-/* An empty body to write to; false: the request was answered, it is none that is answered here. */
-static bool begin(struct http_exchange *exchange, const struct http_request *request,
-                  struct buf *body)
+static void on_request(void *owner, struct http_exchange *exchange,
+                       const struct http_request *request)
 {
+    const struct page *page = owner;
+    const struct ops_answerer *answerer = &page->server->answerer;
     if (request->method != HTTP_GET && request->method != HTTP_HEAD) {
         http_respond(exchange, 405, JSON, STR("Allow: GET, HEAD\r\n"),
                      STR("{\"error\":\"only GET is answered here\"}\n"));
-        return false;
-    }
-    buf_init(body, ANSWER_MAX);
-    return true;
-}
-
-/* Whoever answers here is alive; Redis may be away, which restarting would not mend. */
-static void on_health(void *owner, struct http_exchange *exchange,
-                      const struct http_request *request)
-{
-    const struct ops_server *server = owner;
-    struct buf body;
-    if (begin(exchange, request, &body)) {
-        answer(exchange, ops_health_write(&server->sources, &body), 200, JSON, &body);
-    }
-}
-
-static void on_readiness(void *owner, struct http_exchange *exchange,
-                         const struct http_request *request)
-{
-    const struct ops_server *server = owner;
-    struct buf body;
-    if (begin(exchange, request, &body)) {
-        bool ready = false;
-        enum err err = ops_readiness_write(&server->sources, &ready, &body);
-        answer(exchange, err, ready ? 200 : 503, JSON, &body);
-    }
-}
-
-static void on_metrics(void *owner, struct http_exchange *exchange,
-                       const struct http_request *request)
-{
-    const struct ops_server *server = owner;
-    struct buf body;
-    if (begin(exchange, request, &body)) {
-        enum err err = ops_metrics_write(&server->sources, &body);
-        answer(exchange, err, 200, STR(OPS_METRICS_TYPE), &body);
-    }
-}
-
-static void on_stats(void *owner, struct http_exchange *exchange,
-                     const struct http_request *request)
-{
-    const struct ops_server *server = owner;
-    struct buf body;
-    if (begin(exchange, request, &body)) {
-        answer(exchange, ops_stats_write(server->sources.app, &body), 200, JSON, &body);
+    } else {
+        answerer->on_question(answerer->owner, page->question, exchange);
     }
 }
 
 static void fill_handlers(struct ops_server *server)
 {
-    server->handlers[0] = (struct http_handler){STR("/healthz"), true, on_health, server};
-    server->handlers[1] = (struct http_handler){STR("/readyz"), true, on_readiness, server};
-    server->handlers[2] = (struct http_handler){STR("/metrics"), true, on_metrics, server};
-    server->handlers[3] = (struct http_handler){STR("/stats"), true, on_stats, server};
+    for (size_t i = 0; i < OPS_QUESTIONS; i++) {
+        server->pages[i] = (struct page){server, (enum ops_question)i};
+        server->handlers[i] = (struct http_handler){
+            .prefix = str_from(paths[i]),
+            .exact = true,
+            .on_request = on_request,
+            .owner = &server->pages[i],
+        };
+    }
 }
 
 enum err ops_server_open(struct loop *loop, const char *host, uint16_t port,
-                         const struct ops_sources *sources, struct ops_server **ret_server,
+                         struct ops_answerer answerer, struct ops_server **ret_server,
                          struct buf *complaint)
 {
     struct ops_server *server = calloc(1, sizeof *server);
     if (!server) {
         return ERR_NOMEM;
     }
-    server->sources = *sources;
+    server->answerer = answerer;
     server->options = (struct http_server_options){
         .net = {.host = host,
                 .port = port,
                 .backlog = BACKLOG,
                 .max_connections = CONNECTIONS_MAX,
-                .queue_bytes = 2 * ANSWER_MAX,
+                .queue_bytes = 2 * OPS_ANSWER_MAX,
                 .stall_ms = TIMEOUT_MS,
                 .slice_us = SLICE_US},
         .max_head = HEAD_MAX,

@@ -17,6 +17,11 @@
 
 struct ops_server;
 
+/* What may be asked, each by a path of its own. */
+enum ops_question { OPS_HEALTH, OPS_READINESS, OPS_METRICS, OPS_STATS, OPS_QUESTIONS };
+
+enum { OPS_ANSWER_MAX = 4 * 1024 * 1024 };
+
 /* What is reported on; all borrowed for the server's lifetime. */
 struct ops_sources {
     const struct app *app;
@@ -25,10 +30,20 @@ struct ops_sources {
     int64_t started_ms;           /* since 1970 */
 };
 
+/* Who knows: calls ops_respond once for each question, now or later (see http_exchange_watch). */
+struct ops_answerer {
+    void (*on_question)(void *owner, enum ops_question question, struct http_exchange *exchange);
+    void *owner;
+};
+
+/* With `err` the answer is that there is none. `body` is copied. */
+void ops_respond(struct http_exchange *exchange, enum ops_question question, enum err err,
+                 unsigned status, struct str body);
+
 /* On failure *complaint says what and why. */
 MUST_CHECK enum err ops_server_open(struct loop *loop, const char *host, uint16_t port,
-                                    const struct ops_sources *sources,
-                                    struct ops_server **ret_server, struct buf *complaint);
+                                    struct ops_answerer answerer, struct ops_server **ret_server,
+                                    struct buf *complaint);
 /* NULL is fine. */
 void ops_server_free(struct ops_server *server);
 uint16_t ops_server_port(const struct ops_server *server);

@@ -18,6 +18,19 @@ socket.on("connected", ({ userId, rooms }) => {
   take<string[]>(rooms);
 });
 socket.on("error", (error) => take<string>(error.message));
+socket.on("token:expiring", ({ type, data }) => {
+  take<"token:expiring">(type);
+  take<string>(data.expiresAt);
+  socket.emit("authenticate", { token: "…" }, (answer) => {
+    if (answer.success) {
+      take<string | undefined>(answer.expiresAt);
+    } else {
+      take<string>(answer.message);
+    }
+  });
+});
+// @ts-expect-error without a token
+socket.emit("authenticate", {});
 
 socket.on("market:trade", (event) => {
   take<"market:trade">(event.type);

@@ -96,6 +96,9 @@ void app_world_init(struct app_world *world)
     world->redis_options = redis_peer_options(&world->redis);
     world->options = (struct app_options){
         .auth = {.secret = secret},
+        .token_expiring_ms = 60000,
+        .token_cache = 100,
+        .token_cache_ttl_ms = 60000,
         .subscribe_timeout_ms = 100,
         .linger_ms = 100,
         .max_idle_rooms = 1000,

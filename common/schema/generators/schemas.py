@@ -65,6 +65,12 @@ ROOMS = {"type": "array", "items": {"type": "string"}}
 PONG = obj({"pong": {"const": True}, "timestamp": {"type": "integer"}}, ["pong", "timestamp"])
 MESSAGE = {"message": {"type": "string"}}
 WELCOME = obj(MESSAGE | {"userId": {"type": "string"}, "rooms": ROOMS}, ["message", "userId", "rooms"])
+EXPIRING = obj(
+    {"type": {"const": "token:expiring"}, "timestamp": TIMESTAMP, "data": obj({"expiresAt": TIMESTAMP}, ["expiresAt"])},
+    ["type", "timestamp", "data"],
+)
+CREDENTIALS = obj({"token": {"type": "string"}}, ["token"])
+RENEWED = obj({"success": {"type": "boolean"}, "expiresAt": TIMESTAMP} | MESSAGE, ["success"])
 
 # name: (what it is for, argument, ack)
 CLIENT_EVENTS = {
@@ -72,6 +78,7 @@ CLIENT_EVENTS = {
     "unsubscribe": ("Leave a room", ROOM_REQUEST, ROOM_RESPONSE),
     "getRooms": ("Ask which rooms the client is in", {"type": "null"}, ROOMS),
     "ping": ("Ask for a sign of life", {"type": "null"}, PONG),
+    "authenticate": ("Renew the token without reconnecting", CREDENTIALS, RENEWED),
 }
 
 
@@ -81,7 +88,8 @@ def message(name, help_text, payload):
 
 def server_messages(events):
     yield "connected", message("connected", "The token was good", WELCOME)
-    yield "error", message("error", "No token or a bad one; a disconnect follows", obj(MESSAGE, ["message"]))
+    yield "error", message("error", "No token, a bad or an expired one; a disconnect follows", obj(MESSAGE, ["message"]))
+    yield "token_expiring", message("token:expiring", "The client's token expires soon", EXPIRING)
     for event in events:
         schema = payload_schema(event)
         del schema["examples"]

@@ -28,10 +28,28 @@ export interface Connected {
   rooms: string[];
 }
 
-/** Sent before the server disconnects: no token, or a bad one. */
+/** Sent before the server disconnects: no token, a bad one, or one that has expired. */
 export interface AuthenticationError {
   message: string;
 }
+
+/** The client's token expires soon: it is disconnected then, unless it renews it by `authenticate`. */
+export interface TokenExpiring {
+  type: "token:expiring";
+  /** When the event was sent. */
+  timestamp: Timestamp;
+  data: { expiresAt: Timestamp };
+}
+
+export interface AuthenticateRequest {
+  /** Another token of the same user. */
+  token: string;
+}
+
+export type AuthenticateResponse =
+  /** `expiresAt` is missing where the token never expires. */
+  | { success: true; expiresAt?: Timestamp; message?: never }
+  | { success: false; message: string; expiresAt?: never };
 
 export interface RoomRequest {
   room: "market" | "creator" | "user" | "global";
@@ -74,6 +92,7 @@ export interface ClientToServerEvents {
   unsubscribe: (request: RoomRequest, ack?: (response: RoomResponse) => void) => void;
   getRooms: (ack: (rooms: string[]) => void) => void;
   ping: (ack: (pong: Pong) => void) => void;
+  authenticate: (request: AuthenticateRequest, ack?: (response: AuthenticateResponse) => void) => void;
 }
 """
 
@@ -115,6 +134,7 @@ def generate(events):
         + "export interface ServerToClientEvents {\n"
         + "  connected: (welcome: Connected, id?: string) => void;\n"
         + "  error: (error: AuthenticationError) => void;\n"
+        + '  "token:expiring": (event: TokenExpiring) => void;\n'
         + listeners
         + "}\n"
         + CLIENT_EVENTS

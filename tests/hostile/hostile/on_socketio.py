@@ -54,6 +54,7 @@ def packets_before_connect(target, rng):
 @attack
 def mutated_packets(target, rng):
     goods = ['42["subscribe",{"room":"market","id":"1"}]', '421["ping"]', '40{"token":"x"}',
+             '421["authenticate",{"token":"x"}]',
              f'451-["x",{PLACEHOLDER}]']
     session = member(target, rng)
     for _ in range(50):
