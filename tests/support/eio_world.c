@@ -266,6 +266,13 @@ void client_send(struct client *client, struct str bytes)
     }
 }
 
+void client_try(struct client *client, struct str bytes)
+{
+    ssize_t n = send(client->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+    assert_true(n != 0);
+    world_settle(client->world);
+}
+
 /* What has arrived; false at the connection's end. */
 static bool receive(struct client *client)
 {

@@ -67,6 +67,8 @@ struct client {
 void client_open(struct client *client, struct world *world);
 void client_close(struct client *client);
 void client_send(struct client *client, struct str bytes);
+/* The same on a connection that may have ended. */
+void client_try(struct client *client, struct str bytes);
 /* Sends a request for "/socket.io/?EIO=4&transport=polling" and `more`; no answer is awaited. */
 void client_request(struct client *client, const char *method, const char *more, struct str body);
 /* Awaits an answer. */
