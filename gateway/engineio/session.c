@@ -82,6 +82,12 @@ void eio_session_set_transport(struct eio_session *session, const struct eio_tra
     ++*transport_count(session);
 }
 
+static void on_deadline(struct wheel_timer *timer)
+{
+    struct eio_session *session = container_of(timer, struct eio_session, timer);
+    eio_session_end(session, (enum eio_close_reason)session->reason);
+}
+
 static struct eio_session *session_new(struct eio_server *server, struct net_conn *conn,
                                        const struct eio_transport *transport, struct str sid)
 {
@@ -98,6 +104,7 @@ static struct eio_session *session_new(struct eio_server *server, struct net_con
     memcpy(session->text, sid.ptr, sid.len);
     memcpy(session->text + sid.len, peer, peer_size);
     list_init(&session->due);
+    wheel_timer_init(&session->timer, on_deadline);
     if (map_insert(&server->by_sid, &session->node)) {
         free(session);
         return NULL;
@@ -169,12 +176,6 @@ void eio_session_touch(struct eio_session *session)
         list_push_back(&session->server->due, &session->due);
         loop_defer(session->server->loop, &session->server->turn);
     }
-}
-
-static void on_deadline(struct wheel_timer *timer)
-{
-    struct eio_session *session = container_of(timer, struct eio_session, timer);
-    eio_session_end(session, (enum eio_close_reason)session->reason);
 }
 
 static void set_deadline(struct eio_session *session)
