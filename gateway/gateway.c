@@ -1,12 +1,14 @@
 #include "gateway.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "app/app.h"
 #include "engineio/fleet.h"
 #include "engineio/server.h"
 #include "http/server.h"
 #include "ops/answer.h"
+#include "ops/heartbeat.h"
 #include "ops/server.h"
 #include "socketio/server.h"
 #include "util/clock.h"
@@ -24,9 +26,10 @@ enum {
     CLIENT_JSON_DEPTH = 32,
 };
 
-enum { QUEUE_SHARE_OF_MISSED = 2 };
+enum { QUEUE_SHARE_OF_MISSED = 2, FAREWELL_MS = 1000 };
 
 struct gateway {
+    struct loop *loop;
     char id[EIO_GATEWAY_ID_LEN + 1];
     struct app_options app_options;
     struct sio_server_options sio_options;
@@ -43,6 +46,7 @@ struct gateway {
     struct ops_server *ops;         /* of a gateway alone, … */
     struct worker_answers *answers; /* … or of a worker … */
     uint16_t supervisor_ops_port;   /* … whose supervisor listens there */
+    struct ops_heartbeat heartbeat;
 };
 
 static void fill_app_options(struct app_options *options, const struct gateway_settings *settings,
@@ -72,6 +76,8 @@ static void fill_app_options(struct app_options *options, const struct gateway_s
         .recovery_bytes = settings->client_queue_bytes / QUEUE_SHARE_OF_MISSED,
         .recent_bytes = settings->recent_bytes,
         .max_history = settings->max_history,
+        .max_connections_per_user = settings->max_connections_per_user,
+        .heartbeat_ms = settings->bus.heartbeat_ms,
     };
     bus_settings_history(&settings->bus, options->bus.history);
 }
@@ -151,6 +157,38 @@ static enum err open_ops(struct gateway *gateway, struct loop *loop,
                                  ops_answerer_of(&gateway->sources), &gateway->ops, complaint);
 }
 
+static void enter_registry(struct gateway *gateway, const struct gateway_settings *settings)
+{
+    struct bus_gateway entry = {
+        .version = GUESSLYFE_VERSION,
+        .worker = (unsigned)settings->worker,
+        .port = gateway_port(gateway),
+        .ops_port = gateway_ops_port(gateway),
+        .max_connections = settings->max_connections,
+        .ping_interval_ms = settings->ping_interval_ms,
+        .ping_timeout_ms = settings->ping_timeout_ms,
+    };
+    memcpy(entry.id, gateway->id, sizeof gateway->id);
+    ops_heartbeat_start(&gateway->heartbeat, gateway->loop, &gateway->sources, &entry,
+                        settings->bus.heartbeat_ms);
+}
+
+/*
+ * With nobody there any more, what Redis is to know of that is on its way, the end of the
+ * gateway's entry in the registry among it. Where Redis does not answer, that is gone by itself
+ * after a while.
+ */
+static void say_farewell(struct gateway *gateway)
+{
+    const struct bus_store *store = bus_subscriber_store(gateway->app->subscriber);
+    uint64_t until = clock_monotonic_ms() + FAREWELL_MS;
+    enum err err = OK;
+    while (!err && bus_store_connected(store) && bus_store_waiting(store) > 0 &&
+           clock_monotonic_ms() < until) {
+        err = loop_turn(gateway->loop, 10);
+    }
+}
+
 /* From the bus towards the clients, so that whoever calls is there before who is called back. */
 static enum err open_rooms(struct gateway *gateway, struct loop *loop,
                            const struct gateway_settings *settings, struct buf *complaint)
@@ -174,14 +212,18 @@ static enum err open_rooms(struct gateway *gateway, struct loop *loop,
         return err;
     }
     gateway->handler = eio_server_handler(gateway->engine);
-    err = http_server_open(loop, &gateway->http_options, &gateway->handler, 1,
-                                    &gateway->http, complaint);
+    err = http_server_open(loop, &gateway->http_options, &gateway->handler, 1, &gateway->http,
+                           complaint);
     if (err) {
         return err;
     }
     eio_server_set_http(gateway->engine, gateway->http);
     valve_open(&gateway->valve, loop, http_server_net(gateway->http), gateway->app->subscriber);
-    return open_ops(gateway, loop, settings, complaint);
+    err = open_ops(gateway, loop, settings, complaint);
+    if (!err) {
+        enter_registry(gateway, settings);
+    }
+    return err;
 }
 
 enum err gateway_open(struct loop *loop, const struct gateway_settings *settings,
@@ -191,6 +233,7 @@ enum err gateway_open(struct loop *loop, const struct gateway_settings *settings
     if (!gateway) {
         return ERR_NOMEM;
     }
+    gateway->loop = loop;
     fill_options(gateway, settings);
     enum err err = open_rooms(gateway, loop, settings, complaint);
     if (err) {
@@ -207,6 +250,7 @@ void gateway_close(struct gateway *gateway)
         return;
     }
     valve_fini(&gateway->valve);
+    ops_heartbeat_stop(&gateway->heartbeat);
     ops_server_free(gateway->ops);
     worker_answers_close(gateway->answers);
     if (gateway->http) {
@@ -215,6 +259,9 @@ void gateway_close(struct gateway *gateway)
     eio_server_free(gateway->engine);
     http_server_free(gateway->http);
     sio_server_free(gateway->sockets);
+    if (gateway->app) {
+        say_farewell(gateway);
+    }
     app_free(gateway->app);
     free(gateway);
 }

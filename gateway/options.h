@@ -29,7 +29,8 @@ struct gateway_settings {
     uint64_t ping_interval_ms, ping_timeout_ms, upgrade_timeout_ms, connect_timeout_ms;
     uint64_t subscribe_timeout_ms, room_linger_ms, recovery_window_ms;
 
-    uint64_t max_connections, max_rooms, max_history, recent_bytes, max_payload;
+    uint64_t max_connections, max_connections_per_user, max_rooms, max_history, recent_bytes,
+        max_payload;
     uint64_t max_header_bytes, max_headers, max_packets_per_post, max_attachments;
     uint64_t client_queue_bytes, client_stall_ms;
     uint64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms;

@@ -101,18 +101,25 @@ static char **as_arguments(const char *const *overrides, int *ret_count)
     return argv;
 }
 
-enum err publisher_settings_load(const char *const *overrides,
-                                 struct publisher_settings *ret_settings, struct buf *complaint)
+enum err publisher_settings_read(struct config_table table, const char *const *overrides,
+                                 void *settings, char **ret_strings, struct buf *complaint)
 {
     int count, rest;
     char **argv = as_arguments(overrides, &count);
     if (!argv) {
         return ERR_NOMEM;
     }
-    struct publisher_settings settings = {0};
-    enum err err = config_load(publisher_settings_table(), count, argv, &settings, &rest,
-                               &settings.strings, complaint);
+    enum err err = config_load(table, count, argv, settings, &rest, ret_strings, complaint);
     free_arguments(argv);
+    return err;
+}
+
+enum err publisher_settings_load(const char *const *overrides,
+                                 struct publisher_settings *ret_settings, struct buf *complaint)
+{
+    struct publisher_settings settings = {0};
+    enum err err = publisher_settings_read(publisher_settings_table(), overrides, &settings,
+                                           &settings.strings, complaint);
     if (!err) {
         err = redis_options_check(&settings.redis, complaint);
     }

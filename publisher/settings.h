@@ -29,6 +29,10 @@ struct config_table publisher_settings_table(void);
 MUST_CHECK enum err publisher_settings_load(const char *const *overrides,
                                             struct publisher_settings *ret_settings,
                                             struct buf *complaint);
+/* config_load, from overrides of that form, for another table of settings. */
+MUST_CHECK enum err publisher_settings_read(struct config_table table, const char *const *overrides,
+                                            void *settings, char **ret_strings,
+                                            struct buf *complaint);
 void publisher_settings_fini(struct publisher_settings *settings);
 
 #endif

@@ -13,7 +13,7 @@ GATEWAY = ["net", "http", "websocket", "engineio", "socketio", "app", "ops", "wo
 # Libraries that only these rooms may know; what they are good for is offered by the room.
 OUTSIDE = {
     "jwt.h": ["app"],
-    "hiredis": ["redis", "bus"],
+    "hiredis": ["redis", "bus", "cli"],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 

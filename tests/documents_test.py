@@ -49,6 +49,14 @@ def complete(program, *words):
     return set(done.stdout.split())
 
 
+def verbs():
+    return re.findall(r"(?m)^  guesslyfe-publish ([a-z]+)(?: |$)", run(PUBLISH, "--help").stdout)
+
+
+def flags_of_verb(verb):
+    return set(re.findall(r"(?m)^  (--[a-z-]+)", run(PUBLISH, verb, "--help").stdout))
+
+
 class Help(unittest.TestCase):
     def test_has_every_setting_in_80_columns(self):
         for program in (GATEWAY, PUBLISH):
@@ -59,6 +67,15 @@ class Help(unittest.TestCase):
                 self.assertRegex(text, rf"(?m)^  --{name.lower().replace('_', '-')}\b")
             options = text.partition("\n\n")[2]
             self.assertEqual([line for line in options.splitlines() if len(line) > 80], [])
+
+
+    def test_every_verb_has_its_own_in_80_columns(self):
+        self.assertGreater(len(verbs()), 10)
+        for verb in verbs():
+            done = run(PUBLISH, verb, "--help")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertTrue(done.stdout.startswith(f"Usage: guesslyfe-publish {verb} [OPTION…]"))
+            self.assertEqual([line for line in done.stdout.splitlines() if len(line) > 80], [])
 
 
 class ManPages(unittest.TestCase):
@@ -72,7 +89,8 @@ class ManPages(unittest.TestCase):
     def test_describe_all_settings_of_the_publisher(self):
         described = self.flags_in(PUBLISH_MAN.read_text(encoding="utf-8"))
         self.assertEqual(flags_of(PUBLISH) - described, set())
-        text = run(PUBLISH, "--help").stdout
+        self.assertLessEqual(set().union(*map(flags_of_verb, verbs())), described)
+        text = "".join(run(PUBLISH, *verb, "--help").stdout for verb in ([], *([verb] for verb in verbs())))
         self.assertEqual({flag for flag in described if not re.search(rf"(?m)^  {flag}\b", text)}, set())
 
     def test_have_the_usual_sections(self):
@@ -90,6 +108,12 @@ class Completion(unittest.TestCase):
     def test_offers_all_flags(self):
         self.assertEqual(complete(GATEWAY, "--"), flags_of(GATEWAY) | OWN_FLAGS)
         self.assertLessEqual(flags_of(PUBLISH) | OWN_FLAGS, complete(PUBLISH, "--"))
+
+    def test_offers_verbs_and_their_flags(self):
+        self.assertLessEqual(set(verbs()), complete(PUBLISH, ""))
+        for verb in verbs():
+            self.assertLessEqual(flags_of_verb(verb) | {"--json"}, complete(PUBLISH, verb, "--"))
+        self.assertEqual(complete(PUBLISH, "describe", "market:res"), {"market:resolved"})
 
     def test_offers_what_begins_like_the_word(self):
         self.assertEqual(complete(GATEWAY, "--port", "1", "--ping"), {"--ping-interval", "--ping-timeout"})

@@ -108,6 +108,26 @@ enum err bus_answer_channel(const struct bus_keys *keys, struct str asker, struc
     return append_plain(keys, STR("answer:"), asker, out);
 }
 
+enum err bus_gateway_key(const struct bus_keys *keys, struct str gateway, struct buf *out)
+{
+    return append_plain(keys, STR("gateway:"), gateway, out);
+}
+
+enum err bus_gateways_key(const struct bus_keys *keys, struct buf *out)
+{
+    return append_plain(keys, STR("gateways"), STR(""), out);
+}
+
+enum err bus_revoked_key(const struct bus_keys *keys, struct buf *out)
+{
+    return append_plain(keys, STR("revoked"), STR(""), out);
+}
+
+enum err bus_connections_key(const struct bus_keys *keys, struct str sub, struct buf *out)
+{
+    return append_plain(keys, STR("connections:"), sub, out);
+}
+
 struct str bus_channel_room(const struct bus_keys *keys, struct str channel)
 {
     static const struct str none = {"", 0};

@@ -33,6 +33,16 @@ MUST_CHECK enum err bus_control_channel(const struct bus_keys *keys, struct buf 
 /* The channel of answers to whoever sent one of those and named himself `asker`. */
 MUST_CHECK enum err bus_answer_channel(const struct bus_keys *keys, struct str asker,
                                        struct buf *out);
+/* A gateway's entry in the registry; an empty id: what all of these keys begin with. */
+MUST_CHECK enum err bus_gateway_key(const struct bus_keys *keys, struct str gateway,
+                                    struct buf *out);
+/* The set of all gateways, by when they were heard of last. */
+MUST_CHECK enum err bus_gateways_key(const struct bus_keys *keys, struct buf *out);
+/* Whose tokens are not good any more. */
+MUST_CHECK enum err bus_revoked_key(const struct bus_keys *keys, struct buf *out);
+/* How many clients each gateway has of one user (its `sub`). */
+MUST_CHECK enum err bus_connections_key(const struct bus_keys *keys, struct str sub,
+                                        struct buf *out);
 /* The room that a channel of ours belongs to; an empty view for a channel that is not ours. */
 struct str bus_channel_room(const struct bus_keys *keys, struct str channel);
 

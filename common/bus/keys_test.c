@@ -26,6 +26,10 @@ static void test_names(void **state)
     expect(&out, bus_log_key(&one, STR("market:1"), &out), "guesslyfe:{0}:log:market:1");
     expect(&out, bus_clock_key(&one, 0, &out), "guesslyfe:{0}:clock");
     expect(&out, bus_once_key(&many, 17, STR("a b"), &out), "p:{17}:once:a b");
+    expect(&out, bus_gateway_key(&one, STR("id"), &out), "guesslyfe:gateway:id");
+    expect(&out, bus_gateways_key(&one, &out), "guesslyfe:gateways");
+    expect(&out, bus_revoked_key(&one, &out), "guesslyfe:revoked");
+    expect(&out, bus_connections_key(&one, STR("alice"), &out), "guesslyfe:connections:alice");
     buf_fini(&out);
 }
 

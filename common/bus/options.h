@@ -16,6 +16,7 @@ struct bus_settings {
     uint64_t once_seconds;
     uint64_t batch;             /* channels in one SUBSCRIBE */
     uint64_t probe_interval_ms; /* of a gateway to itself */
+    uint64_t heartbeat_ms;      /* between two entries of a gateway in the registry */
 };
 
 /* Borrows the prefix. */

@@ -6,7 +6,7 @@ usage: generate.py PRINT_OPTIONS configuration --check|--write
        generate.py PRINT_OPTIONS man PROGRAM TEMPLATE OUTPUT
 
 --check fails where docs/configuration.md (docs/metrics.md) is not what the tables say; --write renews it. A man
-page's template has a line @OPTIONS@.
+page's template has a line @OPTIONS@, and for the verbs of guesslyfe-publish a line @VERBS@.
 """
 import difflib
 import pathlib
@@ -87,6 +87,8 @@ def main(arguments):
         case [printer, "man", program, template, output]:
             page = pathlib.Path(template).read_text(encoding="utf-8")
             page = page.replace("@OPTIONS@\n", options(printer, program, "man"))
+            if "@VERBS@\n" in page:
+                page = page.replace("@VERBS@\n", options(printer, program, "verbs"))
             pathlib.Path(output).write_text(page, encoding="utf-8")
         case _:
             sys.exit(__doc__)

@@ -3,6 +3,7 @@
  * pages that could go stale is printed from the tables that the programs themselves read.
  *
  * usage: print_options PROGRAM markdown|man
+ *        print_options guesslyfe-publish verbs
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "config/config.h"
 #include "options.h"
+#include "publisher/cli/verb.h"
 #include "publisher/settings.h"
 #include "util/attr.h"
 
@@ -29,16 +31,25 @@ static const struct {
     {"man", config_print_man},
 };
 
+static int finish(void)
+{
+    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 3 && strcmp(argv[1], "guesslyfe-publish") == 0 && strcmp(argv[2], "verbs") == 0) {
+        verbs_print_man(stdout);
+        return finish();
+    }
     for (size_t p = 0; argc == 3 && p < ARRAY_LEN(programs); p++) {
         for (size_t f = 0; f < ARRAY_LEN(forms); f++) {
             if (strcmp(argv[1], programs[p].name) == 0 && strcmp(argv[2], forms[f].name) == 0) {
                 forms[f].print(programs[p].table(), stdout);
-                return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+                return finish();
             }
         }
     }
-    fputs("usage: print_options PROGRAM markdown|man\n", stderr);
+    fputs("usage: print_options PROGRAM markdown|man, or guesslyfe-publish verbs\n", stderr);
     return EXIT_FAILURE;
 }

@@ -20,28 +20,21 @@ static void emit(struct sio_socket *socket, struct str event, struct str args)
 }
 
 /* Tells the client why, then disconnects it for good: it must not come back by itself. */
+static void say_goodbye(struct sio_socket *socket, struct str message)
+{
+    if (message.len > 0) {
+        emit(socket, STR("error"), message);
+    }
+    sio_socket_disconnect(socket);
+}
+
+/* The same for a client that was not accepted: only then it listens. */
 static void turn_away(struct sio_socket *socket, struct str message)
 {
     if (sio_socket_accept(socket)) {
         return; /* the session is ending, on_disconnect follows */
     }
-    emit(socket, STR("error"), message);
-    sio_socket_disconnect(socket);
-}
-
-void app_dismiss(struct app_member *member, struct str message)
-{
-    struct sio_socket *socket = member->socket;
-    bool accepted = !member->recovery;
-    app_joins_forget(&member->app->joins, member); /* nothing is answered any more */
-    app_recovery_free(member->recovery);
-    member->recovery = NULL;
-    if (accepted) {
-        emit(socket, STR("error"), message);
-        sio_socket_disconnect(socket);
-    } else {
-        turn_away(socket, message);
-    }
+    say_goodbye(socket, message);
 }
 
 /* --- Tokens --- */
@@ -194,16 +187,20 @@ static enum err join_automatically(struct app_member *member, const struct room_
     return app_join_begin(&member->app->joins, name, &wanted);
 }
 
-static enum err enter_own_rooms(struct app_member *member, const struct app_identity *identity)
+static enum err enter_own_rooms(struct app_member *member)
 {
-    struct room_name global;
+    struct room_name global, sub, address;
+    bool by_address = member->address_len > 0;
     enum err err = room_name_make(ROOM_GLOBAL, STR("all"), &global);
-    bool by_address = identity->address_room.len > 0;
+    err = err ? err : room_name_make(ROOM_USER, app_member_sub(member), &sub);
+    if (!err && by_address) {
+        err = room_name_make(ROOM_USER, app_member_address(member), &address);
+    }
     member->automatic = by_address ? 3 : 2;
-    err = err ? err : join_automatically(member, app_identity_room(identity), true);
+    err = err ? err : join_automatically(member, by_address ? &address : &sub, true);
     err = err ? err : join_automatically(member, &global, true);
     if (!err && by_address) {
-        err = join_automatically(member, &identity->sub_room, false);
+        err = join_automatically(member, &sub, false);
     }
     return err;
 }
@@ -220,6 +217,8 @@ struct app_member *app_member_begin(struct app *app, struct sio_socket *socket,
         return NULL;
     }
     sio_socket_attach(socket, member);
+    member->connected_ms = clock_wall_ms();
+    app_walks_add(&app->walks, member);
     app->stats.members++;
     app->stats.connected++;
     log_debug("client connected", LOG_STR("socket", sio_socket_id(socket)),
@@ -231,6 +230,8 @@ struct app_member *app_member_begin(struct app *app, struct sio_socket *socket,
 void app_member_end(struct app_member *member, bool comes_back)
 {
     struct app *app = member->app;
+    app_walks_remove(&app->walks, member);
+    app_permit_return(member);
     app_recovery_free(member->recovery);
     member->recovery = NULL;
     app_move_free(member->move);
@@ -256,11 +257,39 @@ void app_welcome(struct app *app, struct sio_socket *socket, const struct app_id
                  bool recovers)
 {
     struct app_member *member = app_member_begin(app, socket, identity);
-    bool with_session = recovers && app_sessions_enabled(&app->sessions);
-    enum err err = member ? OK : ERR_NOMEM;
-    err = err ? err : with_session ? give_session(member) : sio_socket_accept(socket);
-    if (err || enter_own_rooms(member, identity)) {
+    if (!member) {
         eio_session_close(sio_socket_session(socket), EIO_CLOSE_SERVER);
+        return;
+    }
+    member->recovers = recovers && app_sessions_enabled(&app->sessions);
+    app_permit_ask(member);
+}
+
+void app_let_in(struct app_member *member)
+{
+    if (member->recovery) {
+        app_recovery_permitted(member);
+        return;
+    }
+    member->accepted = true;
+    enum err err = member->recovers ? give_session(member) : sio_socket_accept(member->socket);
+    if (err || enter_own_rooms(member)) {
+        eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
+    }
+}
+
+void app_dismiss(struct app_member *member, struct str error)
+{
+    struct sio_socket *socket = member->socket;
+    bool accepted = member->accepted;
+    if (!accepted) {
+        member->app->stats.connected--; /* it never was */
+    }
+    app_member_end(member, false);
+    if (accepted) {
+        say_goodbye(socket, error);
+    } else {
+        turn_away(socket, error);
     }
 }
 
@@ -371,6 +400,14 @@ static const char *judge(struct app_member *member, struct str auth,
     }
 }
 
+static bool is_revoked(const struct app *app, const struct app_identity *identity)
+{
+    bool has_address = identity->address_room.len > 0;
+    return app_revocations_refuse(&app->revocations, app_identity_sub(identity),
+                                  has_address ? room_name_id(&identity->address_room) : STR(""),
+                                  identity->issued_s);
+}
+
 const char *app_renew(struct app_member *member, struct str auth)
 {
     struct app *app = member->app;
@@ -380,6 +417,9 @@ const char *app_renew(struct app_member *member, struct str auth)
         return "Refused a moment ago; try again in a second";
     }
     const char *why = judge(member, auth, &identity);
+    if (!why && is_revoked(app, &identity)) {
+        why = "Token revoked";
+    }
     if (!why && app_expiry_renew(&app->expiry, member, identity.expires_s)) {
         why = "Out of memory; try again later";
     }
@@ -387,6 +427,8 @@ const char *app_renew(struct app_member *member, struct str auth)
         member->refused_s = second;
         app->stats.renewals_refused++;
     } else {
+        member->issued_s = identity.issued_s;
+        member->token_id = identity.token_id;
         app->stats.renewed++;
     }
     return why;

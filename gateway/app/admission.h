@@ -17,9 +17,18 @@ struct app;
 /* CONNECT: accepts the client as a new one or as the one that it was, or turns it away. */
 void app_admit(struct app *app, struct sio_socket *socket, struct str auth,
                const struct sio_handshake *handshake);
-/* A new client, its token was good: it is let into its own rooms. `recovers`: it gets a session. */
+/* A new client, its token was good. `recovers`: it gets a session. */
 void app_welcome(struct app *app, struct sio_socket *socket, const struct app_identity *identity,
                  bool recovers);
+/* Nothing speaks against it (app/permit.h): it is let into its own rooms, or its recovery goes on.
+ */
+void app_let_in(struct app_member *member);
+/*
+ * The member goes for good: its client is told why, by an event `error` with this argument unless
+ * it is empty, and disconnected so that it does not come back by itself. Nothing of it stays for a
+ * recovery.
+ */
+void app_dismiss(struct app_member *member, struct str error);
 /* One of the rooms that belong to connecting, or to a recovery, is entered or will not be. */
 void app_automatic_end(const struct app_join *join, enum app_join_result result);
 
@@ -28,12 +37,6 @@ struct app_member *app_member_begin(struct app *app, struct sio_socket *socket,
                                     const struct app_identity *identity);
 /* The member goes, and the client with it or as another one. */
 void app_member_end(struct app_member *member, bool comes_back);
-
-/*
- * Tells the member why, then disconnects it for good: the official clients do not come back by
- * themselves, and its session of recovery is dropped. It ends with on_disconnect, not in this call.
- */
-void app_dismiss(struct app_member *member, struct str message);
 
 /*
  * The member's token is now that of `auth`, {"token":…}: NULL. Otherwise why it is not, for people,

@@ -137,8 +137,24 @@ static void on_garbage(void *owner, struct str channel, enum err err)
 static void on_up(void *owner)
 {
     struct app *app = owner;
+    if (app->on_redis_up) {
+        app->on_redis_up(app->on_redis_up_owner);
+    }
+    app_revocations_read(&app->revocations);
+    app_permits_renew(&app->permits);
     app_sessions_renew(&app->sessions);
     log_info("redis connected", LOG_U64("rooms", bus_subscriber_count(app->subscriber)));
+}
+
+void app_tell_redis_up(struct app *app, void (*on_up_again)(void *owner), void *owner)
+{
+    app->on_redis_up = on_up_again;
+    app->on_redis_up_owner = owner;
+}
+
+bool app_ready(const struct app *app)
+{
+    return app->revocations.known && bus_subscriber_ready(app->subscriber);
 }
 
 static void on_down(void *owner, enum err err, const char *why)
@@ -169,6 +185,29 @@ static const struct bus_subscriber_ops subscriber_ops = {
     .on_down = on_down,
     .on_refused = on_refused,
 };
+
+/* --- Revocations --- */
+
+static void on_known(void *owner)
+{
+    struct app *app = owner;
+    log_info("revocations read", LOG_U64("revocations", app_revocations_count(&app->revocations)));
+    app_permits_known(&app->permits);
+}
+
+static void on_revoked(void *owner, struct app_member *member)
+{
+    struct app *app = owner;
+    uint32_t suppressed;
+    if (log_limit_allows(&app->refusal_log, TROUBLES_LOGGED_A_SECOND, &suppressed)) {
+        log_info("token revoked", LOG_STR("user", app_member_sub(member)),
+                 LOG_CSTR("peer", eio_session_peer(sio_socket_session(member->socket))),
+                 LOG_U64("suppressed", suppressed));
+    }
+    app->stats.auth_revoked += !member->accepted;
+    app->stats.revoked += member->accepted;
+    app_dismiss(member, STR("{\"message\":\"Token revoked\"}"));
+}
 
 /* --- Birth and death --- */
 
@@ -203,6 +242,16 @@ static void init_rooms(struct app *app)
     app_delivery_init(&app->delivery, &app->rooms, &app->recent, options->bus.keys.partitions);
 }
 
+static void init_fleet(struct app *app)
+{
+    static const struct app_revocations_ops revocations_ops = {on_known, on_revoked};
+    app_walks_init(&app->walks, app->loop);
+    app_revocations_init(&app->revocations, app->loop, bus_subscriber_store(app->subscriber),
+                         &app->options->bus.keys, &app->walks, &revocations_ops, app);
+    app_permits_init(&app->permits, app);
+    app_control_init(&app->control, app);
+}
+
 struct app *app_new(struct loop *loop, const struct app_options *options)
 {
     struct app *app = calloc(1, sizeof *app);
@@ -220,6 +269,7 @@ struct app *app_new(struct loop *loop, const struct app_options *options)
     }
     init_tokens(app);
     init_rooms(app);
+    init_fleet(app);
     app->close =
         (struct bus_listener){.event = STR("close"), .on_message = on_close_message, .owner = app};
     bus_subscriber_listen(app->subscriber, &app->close);
@@ -233,6 +283,9 @@ void app_free(struct app *app)
     }
     app_token_cache_fini(&app->tokens);
     app_expiry_fini(&app->expiry);
+    app_control_fini(&app->control);
+    app_permits_fini(&app->permits);
+    app_revocations_fini(&app->revocations);
     app_delivery_fini(&app->delivery);
     app_joins_fini(&app->joins);
     app_rooms_fini(&app->rooms);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <jwt.h>
+#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,6 +128,27 @@ const char *app_auth_check_dates(const struct app_auth_options *options,
     return now_s < identity->not_before_s - leeway ? "not valid yet" : NULL;
 }
 
+/* What a revocation or an operator may name. A time that is none is that of an old token. */
+static void read_token_id(const json_t *claims, struct app_identity *identity)
+{
+    double iat = json_number_value(json_object_get(claims, "iat"));
+    const json_t *jti = json_object_get(claims, "jti");
+    identity->issued_s = iat <= 0 ? 0 : iat >= UINT32_MAX ? UINT32_MAX : (uint32_t)iat;
+    identity->token_id =
+        json_is_string(jti)
+            ? app_auth_token_id(str_range(json_string_value(jti), json_string_length(jti)))
+            : 0;
+}
+
+uint64_t app_auth_token_id(struct str jti)
+{
+    unsigned char hash[SHA256_DIGEST_LENGTH];
+    uint64_t id;
+    SHA256((const unsigned char *)jti.ptr, jti.len, hash);
+    memcpy(&id, hash, sizeof id);
+    return jti.len == 0 ? 0 : id == 0 ? 1 : id;
+}
+
 static bool is_string(const json_t *value, const char *expected)
 {
     return json_is_string(value) &&
@@ -189,6 +211,7 @@ static const char *check_claims(const struct app_auth_options *options, const js
     const char *why = read_dates(claims, identity);
     why = why ? why : app_auth_check_dates(options, identity, now_s);
     why = why ? why : check_parties(options, claims);
+    read_token_id(claims, identity);
     return why ? why : read_user(claims, identity);
 }
 

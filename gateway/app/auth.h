@@ -33,10 +33,14 @@ struct app_identity {
     struct room_name address_room; /* user:<address>; len 0 where the token has none */
     int64_t expires_s;             /* seconds since 1970, rounded up; 0: never */
     int64_t not_before_s;          /* likewise; 0: good from the beginning */
+    uint32_t issued_s;             /* likewise, the token's iat; 0: it does not say */
+    uint64_t token_id;             /* the beginning of its jti's SHA-256; 0: it has none */
 };
 
 /* The user id: what stands behind "user:" in sub_room. */
 struct str app_identity_sub(const struct app_identity *identity);
+/* As in an identity; the same in all gateways (of one byte order). */
+uint64_t app_auth_token_id(struct str jti);
 /* The room that `connected` shows: by address, else by sub. */
 const struct room_name *app_identity_room(const struct app_identity *identity);
 

@@ -195,9 +195,51 @@ static void nonsense_is_refused(void **state)
     assert_token_denied(big);
 }
 
+static void assert_issued(const char *claims, uint32_t expected)
+{
+    struct app_identity identity;
+    const char *why = "";
+    assert_int_equal(verify(&plain, claims, &identity, &why), OK);
+    assert_int_equal(identity.issued_s, expected);
+}
+
+static void a_token_says_when_it_was_issued(void **state)
+{
+    (void)state;
+    assert_issued("{\"sub\":\"alice\",\"iat\":1700000000}", 1700000000);
+    assert_issued("{\"sub\":\"alice\",\"iat\":1700000000.9}", 1700000000);
+    assert_issued("{\"sub\":\"alice\"}", 0);
+    assert_issued("{\"sub\":\"alice\",\"iat\":-5}", 0);
+    assert_issued("{\"sub\":\"alice\",\"iat\":1e300}", UINT32_MAX);
+    assert_issued("{\"sub\":\"alice\",\"iat\":\"1700000000\"}", 0);
+    assert_issued("{\"sub\":\"alice\",\"iat\":null}", 0);
+}
+
+static uint64_t token_id(const char *claims)
+{
+    struct app_identity identity;
+    const char *why = "";
+    assert_int_equal(verify(&plain, claims, &identity, &why), OK);
+    return identity.token_id;
+}
+
+static void a_token_is_known_by_its_id(void **state)
+{
+    (void)state;
+    uint64_t one = token_id("{\"sub\":\"alice\",\"jti\":\"one\"}");
+    assert_true(one == app_auth_token_id(STR("one")));
+    assert_true(one == token_id("{\"sub\":\"bob\",\"jti\":\"one\"}"));
+    assert_true(one != token_id("{\"sub\":\"alice\",\"jti\":\"two\"}"));
+    assert_int_equal(token_id("{\"sub\":\"alice\"}"), 0);
+    assert_int_equal(token_id("{\"sub\":\"alice\",\"jti\":\"\"}"), 0);
+    assert_int_equal(token_id("{\"sub\":\"alice\",\"jti\":7}"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_token_says_when_it_was_issued),
+        cmocka_unit_test(a_token_is_known_by_its_id),
         cmocka_unit_test(a_good_token_tells_who),
         cmocka_unit_test(times_are_checked),
         cmocka_unit_test(dates_are_whole_seconds),

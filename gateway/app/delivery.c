@@ -5,6 +5,7 @@
 #include "app/move.h"
 #include "app/recovery.h"
 #include "socketio/server.h"
+#include "util/clock.h"
 
 enum { DROPS_LOGGED_A_SECOND = 5 };
 
@@ -132,6 +133,14 @@ static void deliver(struct app_member *member, const struct app_room *room, stru
     }
 }
 
+/* An id says when it was given, in microseconds. */
+static void note_lag(struct app_delivery *delivery, uint64_t id)
+{
+    int64_t now_ms = clock_wall_ms(), then_ms = (int64_t)(id / 1000);
+    delivery->stats.lag_ms = now_ms > then_ms ? (uint64_t)(now_ms - then_ms) : 0;
+    delivery->stats.lag_at_ms = now_ms;
+}
+
 /*
  * A member in several rooms of an event gets it from the first that it is in. Within one partition
  * the rooms' messages carry one id and come one behind the other, so the last id delivered to a
@@ -147,6 +156,7 @@ void app_delivery_message(struct app_delivery *delivery, struct app_room *room,
     }
     delivery->stats.messages++;
     if (event->id != 0) {
+        note_lag(delivery, event->id);
         app_recent_add(delivery->recent, room, event);
     }
     bool by_id = has_order(delivery, envelope);

@@ -19,6 +19,8 @@ struct app_delivery_stats {
     uint64_t messages;   /* from Redis, good ones */
     uint64_t dropped;    /* from Redis, not fit to be passed on */
     uint64_t deliveries; /* to members */
+    uint64_t lag_ms;     /* how old the last event was when it was handed on, by our clock */
+    int64_t lag_at_ms;   /* when that was, since 1970 */
 };
 
 struct app_delivery {

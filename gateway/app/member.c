@@ -18,6 +18,9 @@ struct app_member *app_member_new(struct app *app, struct sio_socket *socket,
     member->app = app;
     member->socket = socket;
     list_init(&member->joins);
+    list_init(&member->all);
+    member->issued_s = identity->issued_s;
+    member->token_id = identity->token_id;
     member->memberships = member->embedded;
     member->capacity = APP_MEMBERSHIPS_EMBEDDED;
     member->sub_len = (uint8_t)sub.len;

@@ -18,6 +18,7 @@
 struct app;
 struct app_event;
 struct app_move;
+struct app_permit;
 struct app_recovery;
 struct app_session;
 
@@ -37,7 +38,12 @@ struct app_member {
     struct app_session *session;   /* NULL: it can't recover, and gets events without their ids */
     struct app_recovery *recovery; /* while it is being recovered */
     struct app_move *move;         /* while it goes to, or comes from, another gateway */
-    struct list joins;             /* struct app_join by of_member */
+    struct app_permit *permit;     /* while it waits to be let in */
+    struct list all;               /* of app->walks */
+    uint64_t token_id;             /* of its token, as is issued_s: see app/auth.h */
+    int64_t connected_ms;          /* since 1970 */
+    uint32_t issued_s;
+    struct list joins;                  /* struct app_join by of_member */
     struct app_membership *memberships; /* in the order of entering; `embedded` or on the heap */
     struct app_membership embedded[APP_MEMBERSHIPS_EMBEDDED];
     uint32_t expires_s;       /* seconds since 1970; 0: never, or after 2106. See app/expiry.h */
@@ -47,6 +53,9 @@ struct app_member {
     uint16_t visible;         /* of them */
     uint16_t refused_s;       /* when `authenticate` was refused last, by loop_now; cut off */
     uint8_t automatic;        /* joins still missing before `connected` can be sent */
+    bool permitted;           /* nothing speaks against letting it in */
+    bool accepted;            /* CONNECT was answered */
+    bool recovers;            /* it is to get a session */
     uint8_t sub_len, address_len;
     char user[]; /* sub, then the canonical address; not terminated */
 };

@@ -141,7 +141,9 @@ static enum err write_state(const struct app_member *member, struct buf *out)
     struct str pid = member->session ? app_session_pid(member->session) : STR("-");
     struct str epoch = bus_subscriber_epoch(member->app->subscriber);
     bool was_told = member->warn_ms == 0;
-    enum err err = buf_printf(out, STR_FMT " %u %d\n", STR_ARG(pid), member->expires_s, was_told);
+    enum err err = buf_printf(out, STR_FMT " %u %d %u %llu %lld\n", STR_ARG(pid), member->expires_s,
+                              was_told, member->issued_s, (unsigned long long)member->token_id,
+                              (long long)member->connected_ms);
     return err ? err : app_session_describe(member, epoch, out);
 }
 
@@ -359,10 +361,18 @@ static enum err join_all(struct app_move *move, struct bus_session session)
 
 /* --- Here: who it is --- */
 
-static enum err read_identity(const struct bus_session *session, uint64_t expires_s,
-                              struct app_identity *identity)
+struct arrival {
+    struct str pid; /* empty: it can't recover */
+    uint64_t expires_s, was_told, issued_s, token_id, connected_ms;
+    struct bus_session session;
+};
+
+static enum err read_identity(const struct arrival *arrival, struct app_identity *identity)
 {
-    *identity = (struct app_identity){.expires_s = (int64_t)expires_s};
+    const struct bus_session *session = &arrival->session;
+    *identity = (struct app_identity){.expires_s = (int64_t)arrival->expires_s,
+                                      .issued_s = (uint32_t)arrival->issued_s,
+                                      .token_id = arrival->token_id};
     enum err err = room_name_make(ROOM_USER, session->sub, &identity->sub_room);
     if (!err && session->address.len > 0) {
         err = room_name_make(ROOM_USER, session->address, &identity->address_room);
@@ -370,21 +380,19 @@ static enum err read_identity(const struct bus_session *session, uint64_t expire
     return err;
 }
 
-struct arrival {
-    struct str pid; /* empty: it can't recover */
-    uint64_t expires_s;
-    bool was_told; /* of that */
-    struct bus_session session;
-};
-
 static enum err read_state(struct str state, struct arrival *arrival)
 {
-    struct str line, expires;
-    if (!str_split(&state, '\n', &line) || !state.ptr || !str_split(&line, ' ', &arrival->pid) ||
-        !str_split(&line, ' ', &expires) || str_to_u64(expires, &arrival->expires_s)) {
+    uint64_t *const numbers[] = {&arrival->expires_s, &arrival->was_told, &arrival->issued_s,
+                                 &arrival->token_id, &arrival->connected_ms};
+    struct str line, word;
+    if (!str_split(&state, '\n', &line) || !state.ptr || !str_split(&line, ' ', &arrival->pid)) {
         return ERR_PROTO;
     }
-    arrival->was_told = str_eq(line, STR("1"));
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        if (!str_split(&line, ' ', &word) || str_to_u64(word, numbers[i])) {
+            return ERR_PROTO;
+        }
+    }
     if (str_eq(arrival->pid, STR("-"))) {
         arrival->pid = STR("");
     } else if (arrival->pid.len != BUS_PID_LEN) {
@@ -406,7 +414,7 @@ void app_move_arrive(void *owner, struct sio_socket *socket, struct str state)
     struct app_identity identity;
     struct app_member *member = NULL;
     if (!read_state(state, &arrival) && same_epoch(app, &arrival.session) &&
-        !read_identity(&arrival.session, arrival.expires_s, &identity)) {
+        !read_identity(&arrival, &identity)) {
         member = app_member_begin(app, socket, &identity);
     }
     struct app_move *move = member ? move_new(member) : NULL;
@@ -417,9 +425,14 @@ void app_move_arrive(void *owner, struct sio_socket *socket, struct str state)
     app->stats.connected--; /* it was counted there */
     move->arriving = true;
     move->has_pid = arrival.pid.len > 0;
-    move->was_told = arrival.was_told;
+    move->was_told = arrival.was_told > 0;
+    member->accepted = member->permitted = true;
+    member->connected_ms = (int64_t)arrival.connected_ms;
     memcpy(move->pid, arrival.pid.ptr, arrival.pid.len);
-    if (join_all(move, arrival.session)) {
+    if (app_revocations_apply(&app->revocations, member)) {
+        return; /* it was told */
+    }
+    if (app_permit_adopt(member) || join_all(move, arrival.session)) {
         fail(socket);
     }
 }

@@ -7,8 +7,8 @@
  * to it from there, and behind it from here. Nothing of it needs a log.
  *
  * Texts, see socketio/server.h:
- *     state   "<pid or -> <when the token expires, or 0> <1: it was told of that>\n", and a session as
- *             in bus/session.h
+ *     state   "<pid or -> <the token's exp, or 0> <1: it was told of that> <iat, or 0> <token id>
+ *             <when it connected>\n" (app/member.h), and a session as in bus/session.h
  *     place   "<partition> <id>\n", for each that one of the rooms is in
  *     rest    "<id of the last event that was sent>\n", then as in place
  */

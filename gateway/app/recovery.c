@@ -120,6 +120,7 @@ static void accept(struct app_recovery *recovery)
     }
     member->session = app_session_new(&app->sessions, member, pid);
     member->recovery = NULL;
+    member->accepted = true;
     member->last_id = recovery->request.offset;
     if (!member->session ||
         sio_socket_accept_again(member->socket, str_range(recovery->sid, SIO_SID_LEN), pid)) {
@@ -172,11 +173,25 @@ static void on_end(struct loop_task *task)
     struct app_recovery *recovery = container_of(task, struct app_recovery, end);
     if (recovery->incomplete || recovery->waits == WAITS_MAX) {
         begin_anew(recovery, &recovery->member->app->recovery.gone);
+    } else if (!recovery->member->permitted) {
+        return; /* app_recovery_permitted follows */
     } else if (all_has_come(recovery)) {
         accept(recovery);
     } else if (!list_linked(&recovery->waiting)) {
         recovery->waits++;
         wait_for_the_rest(recovery);
+    }
+}
+
+static bool all_joined(const struct app_recovery *recovery)
+{
+    return !recovery->load && recovery->joins == 0;
+}
+
+void app_recovery_permitted(struct app_member *member)
+{
+    if (all_joined(member->recovery)) {
+        loop_defer(member->app->loop, &member->recovery->end);
     }
 }
 
@@ -356,7 +371,9 @@ void app_recovery_begin(struct app *app, struct sio_socket *socket,
     recovery->load =
         bus_session_load(bus_subscriber_store(app->subscriber), &app->options->bus.keys,
                          str_range(request->pid, BUS_PID_LEN), on_loaded, recovery);
-    if (!recovery->load) {
+    if (recovery->load) {
+        app_permit_ask(member);
+    } else {
         eio_session_close(sio_socket_session(socket), EIO_CLOSE_SERVER);
     }
 }

@@ -40,6 +40,8 @@ void app_recovery_begin(struct app *app, struct sio_socket *socket,
                         const struct app_recovery_request *request);
 /* One more of the rooms is entered, and what was missed there is in memory. */
 void app_recovery_joined(struct app_member *member, const struct app_join *join, bool entered);
+/* Nothing speaks against the client's coming back (app/permit.h). */
+void app_recovery_permitted(struct app_member *member);
 /* bus_subscriber_passed has moved. */
 void app_recovery_passed(struct app *app);
 /* An event that came for a member that is not accepted yet. */

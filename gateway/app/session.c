@@ -252,6 +252,7 @@ void app_session_take(struct app_session *session)
     list_remove(&session->by_age);
     bus_store_cancel(session->request);
     session->request = NULL;
+    app_permit_return(session->member); /* its place is the other connection's */
     eio_session_close(sio_socket_session(session->member->socket), EIO_CLOSE_SERVER);
 }
 

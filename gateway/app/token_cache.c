@@ -16,11 +16,14 @@ struct entry {
     struct map_node by_hash;
     unsigned char hash[HASH_LEN];
     int64_t expires_s, not_before_s;
+    uint64_t token_id;
+    uint32_t issued_s;
     uint8_t sub_len, address_len;
     char user[]; /* sub, then address; not terminated */
 };
 
-_Static_assert(sizeof(struct app_identity) == 2 * sizeof(struct room_name) + 2 * sizeof(int64_t),
+_Static_assert(sizeof(struct app_identity) ==
+                   2 * sizeof(struct room_name) + 2 * sizeof(int64_t) + 2 * sizeof(uint64_t),
                "an identity has something that an entry does not keep");
 
 struct app_token_block {
@@ -114,6 +117,8 @@ static void keep(struct app_token_cache *cache, const unsigned char *hash,
     }
     entry->expires_s = identity->expires_s;
     entry->not_before_s = identity->not_before_s;
+    entry->token_id = identity->token_id;
+    entry->issued_s = identity->issued_s;
     entry->sub_len = (uint8_t)sub.len;
     entry->address_len = (uint8_t)address.len;
     memcpy(entry->hash, hash, HASH_LEN);
@@ -129,8 +134,10 @@ static enum err read(const struct entry *entry, struct app_identity *ret_identit
 {
     struct str sub = str_range(entry->user, entry->sub_len);
     struct str address = str_range(entry->user + entry->sub_len, entry->address_len);
-    *ret_identity =
-        (struct app_identity){.expires_s = entry->expires_s, .not_before_s = entry->not_before_s};
+    *ret_identity = (struct app_identity){.expires_s = entry->expires_s,
+                                          .not_before_s = entry->not_before_s,
+                                          .issued_s = entry->issued_s,
+                                          .token_id = entry->token_id};
     enum err err = room_name_make(ROOM_USER, sub, &ret_identity->sub_room);
     if (!err && address.len > 0) {
         err = room_name_make(ROOM_USER, address, &ret_identity->address_room);

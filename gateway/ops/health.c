@@ -41,12 +41,15 @@ enum err ops_readiness_write(const struct ops_sources *sources, bool *ret_ready,
     const struct bus_subscriber *subscriber = sources->app->subscriber;
     enum bus_readiness readiness = bus_subscriber_readiness(subscriber);
     uint64_t age_ms = bus_subscriber_probe_age_ms(subscriber);
-    *ret_ready = readiness == BUS_READY;
+    bool known = sources->app->revocations.known;
+    *ret_ready = readiness == BUS_READY && known;
     if (*ret_ready) {
         return buf_printf(out, "{\"status\":\"ready\",\"probeAgeMs\":%llu}\n",
                           (unsigned long long)age_ms);
     }
     enum err err = buf_append(out, STR("{\"status\":\"not ready\",\"why\":\""));
-    err = err ? err : write_why(readiness, age_ms, out);
+    err = err                      ? err
+          : readiness == BUS_READY ? buf_append(out, STR("revocations are not read yet"))
+                                   : write_why(readiness, age_ms, out);
     return err ? err : buf_append(out, STR("\"}\n"));
 }

@@ -37,7 +37,7 @@ const struct eio_server_stats *eio_server_stats(const struct eio_server *server)
     return &engine_stats;
 }
 
-static const struct app app;
+static struct app app = {.revocations.known = true};
 static const struct ops_sources sources = {.app = &app};
 
 /* --- Tests --- */
@@ -71,6 +71,22 @@ static void readiness_has_its_reason(void **state)
                     "700 ms ago\"}\n");
     check_readiness(BUS_PROBE_OVERDUE, 15000,
                     "{\"status\":\"not ready\",\"why\":\"no probe has come back for 15000 ms\"}\n");
+}
+
+static void revocations_have_to_be_known(void **state)
+{
+    (void)state;
+    struct buf out;
+    bool ready = true;
+    buf_init(&out, 0);
+    readiness = BUS_READY;
+    app.revocations.known = false;
+    assert_int_equal(ops_readiness_write(&sources, &ready, &out), OK);
+    assert_string_equal(buf_cstr(&out),
+                        "{\"status\":\"not ready\",\"why\":\"revocations are not read yet\"}\n");
+    assert_false(ready);
+    app.revocations.known = true;
+    buf_fini(&out);
 }
 
 static void check_health(enum bus_readiness is, uint64_t ms, const char *expected)
@@ -108,6 +124,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(readiness_has_its_reason),
+        cmocka_unit_test(revocations_have_to_be_known),
         cmocka_unit_test(health_is_good_whatever_redis_does),
         cmocka_unit_test(what_does_not_fit_is_an_error),
     };

@@ -24,7 +24,7 @@ enum { OPS_ANSWER_MAX = 4 * 1024 * 1024 };
 
 /* What is reported on; all borrowed for the server's lifetime. */
 struct ops_sources {
-    const struct app *app;
+    struct app *app;
     const struct eio_server *engine;
     const struct net_server *net; /* the clients' */
     int64_t started_ms;           /* since 1970 */

@@ -3,8 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "publisher/cli/verb.h"
 #include "publisher/settings.h"
 #include "util/str.h"
+
+enum { EVENT_OPERANDS_MOST = 1 }; /* its data */
 
 /* A flag of the program itself: a bool, or a string where it takes a value. */
 struct own_flag {
@@ -30,6 +33,7 @@ static const struct own_flag own_flags[] = {
 /* Where the parser is. */
 struct scan {
     int argc, at;
+    size_t operand_count;
     char **argv;
     struct arguments *arguments;
     struct buf *complaint;
@@ -122,12 +126,92 @@ static enum err set_setting(struct scan *s, const struct config_option *option, 
     return add_setting(s->arguments, str_range(flag.ptr, name_len), value);
 }
 
-enum err arguments_suggest(struct str name, struct buf *complaint)
+/* --- Behind a verb --- */
+
+static bool begins_with_digit(const char *text)
+{
+    return *text >= '0' && *text <= '9';
+}
+
+static enum err set_choice(struct scan *s, const struct verb_flag *wanted, struct str flag,
+                           size_t name_len)
+{
+    struct arguments *arguments = s->arguments;
+    const char *value = NULL;
+    bool glued = name_len < flag.len;
+    if (glued && !wanted->value) {
+        return complain_flag(s, str_from(wanted->name), "takes no value");
+    }
+    bool follows = s->at < s->argc && begins_with_digit(s->argv[s->at]);
+    if (wanted->value && (glued || !wanted->may_be_alone || follows)) {
+        value = take_value(s, flag, name_len);
+        if (!value) {
+            return complain_flag(s, str_from(wanted->name), "needs a value");
+        }
+    }
+    size_t count = arguments->choice_count;
+    struct verb_choice *choices = realloc(arguments->choices, (count + 1) * sizeof *choices);
+    if (!choices) {
+        return ERR_NOMEM;
+    }
+    choices[count] = (struct verb_choice){wanted, value};
+    arguments->choices = choices;
+    arguments->choice_count++;
+    return OK;
+}
+
+/* Which flag was probably meant, if any is near. */
+static enum err suggest(struct scan *s, struct str name)
 {
     char near[CONFIG_FLAG_MAX];
-    bool found = config_nearest_flag(publisher_settings_table(), name, near);
-    return found ? buf_printf(complaint, "; did you mean --%s?", near) : OK;
+    bool found = config_nearest_flag(verb_settings(s->arguments->verb), name, near);
+    return found ? buf_printf(s->complaint, "; did you mean --%s?", near) : OK;
 }
+
+static enum err complain_unknown(struct scan *s, struct str name)
+{
+    enum err err = buf_printf(s->complaint, "unknown option --" STR_FMT, STR_ARG(name));
+    err = err ? err : suggest(s, name);
+    return err ? err : ERR_INVALID;
+}
+
+static const struct verb_choice *find_choice(const struct arguments *arguments, const char *flag)
+{
+    for (size_t i = arguments->choice_count; i-- > 0;) {
+        if (strcmp(arguments->choices[i].flag->name, flag) == 0) {
+            return &arguments->choices[i];
+        }
+    }
+    return NULL;
+}
+
+bool arguments_has(const struct arguments *arguments, const char *flag)
+{
+    return find_choice(arguments, flag) != NULL;
+}
+
+const char *arguments_value(const struct arguments *arguments, const char *flag)
+{
+    const struct verb_choice *choice = find_choice(arguments, flag);
+    return choice ? choice->value : NULL;
+}
+
+enum err arguments_number(const struct arguments *arguments, const char *flag,
+                          struct arguments_range range, uint64_t *ret_value, struct buf *complaint)
+{
+    const char *text = arguments_value(arguments, flag);
+    uint64_t value = range.fallback;
+    if (text && (str_to_u64(str_from(text), &value) || value < range.min || value > range.max)) {
+        enum err err =
+            buf_printf(complaint, "--%s: expected a number from %llu to %llu, got \"%.32s\"", flag,
+                       (unsigned long long)range.min, (unsigned long long)range.max, text);
+        return err ? err : ERR_INVALID;
+    }
+    *ret_value = value;
+    return OK;
+}
+
+/* --- All flags --- */
 
 static enum err set_field(struct scan *s, struct str flag, size_t name_len)
 {
@@ -135,7 +219,7 @@ static enum err set_field(struct scan *s, struct str flag, size_t name_len)
     const char *value = take_value(s, flag, name_len);
     if (!value) {
         enum err err = complain_flag(s, flag, "is unknown, or a field that needs a value");
-        return err == ERR_INVALID && arguments_suggest(flag, s->complaint) ? ERR_NOMEM : err;
+        return err == ERR_INVALID && suggest(s, flag) ? ERR_NOMEM : err;
     }
     size_t count = arguments->field_count;
     struct field_flag *fields = realloc(arguments->fields, (count + 1) * sizeof *fields);
@@ -153,26 +237,58 @@ static enum err take_flag(struct scan *s)
     struct str flag = str_from(s->argv[s->at++] + 2);
     size_t name_len = str_find(flag, '=');
     struct str name = str_range(flag.ptr, name_len);
+    const struct verb *verb = s->arguments->verb;
+    const struct verb_flag *choice = verb ? verb_find_flag(verb, name) : NULL;
     const struct own_flag *own = find_own(name);
+    if (choice) {
+        return set_choice(s, choice, flag, name_len);
+    }
     if (own) {
         return set_own(s, own, flag, name_len);
     }
     bool is_file;
-    const struct config_option *option =
-        config_find_flag(publisher_settings_table(), name, &is_file);
-    return option ? set_setting(s, option, flag, name_len) : set_field(s, flag, name_len);
+    const struct config_option *option = config_find_flag(verb_settings(verb), name, &is_file);
+    if (option) {
+        return set_setting(s, option, flag, name_len);
+    }
+    return verb ? complain_unknown(s, name) : set_field(s, flag, name_len);
 }
 
 static enum err take_operand(struct scan *s)
 {
+    struct arguments *arguments = s->arguments;
     const char *operand = s->argv[s->at++];
-    for (size_t i = 0; i < OPERANDS_MAX; i++) {
-        if (!s->arguments->operands[i]) {
-            s->arguments->operands[i] = operand;
-            return OK;
-        }
+    if (s->operand_count == 0) {
+        arguments->verb = verb_find(str_from(operand));
     }
-    enum err err = buf_printf(s->complaint, "\"%.64s\" is one argument too many", operand);
+    size_t most = 1 + (arguments->verb ? arguments->verb->operands_most : EVENT_OPERANDS_MOST);
+    if (s->operand_count == most) {
+        enum err err = buf_printf(s->complaint, "\"%.64s\" is one argument too many", operand);
+        return err ? err : ERR_INVALID;
+    }
+    arguments->operands[s->operand_count++] = operand;
+    return OK;
+}
+
+/* What only an event can have. */
+static enum err refuse_for_verb(struct scan *s)
+{
+    const struct arguments *arguments = s->arguments;
+    const char *flag = arguments->data                                        ? "data"
+                       : arguments->key                                       ? "idempotency-key"
+                       : arguments->bulk                                      ? "bulk"
+                       : arguments->dry_run                                   ? "dry-run"
+                       : arguments->verb->settings && arguments->check_config ? "check-config"
+                                                                              : NULL;
+    if (arguments->field_count > 0) {
+        return complain_unknown(s,
+                                (struct str){arguments->fields->name, arguments->fields->name_len});
+    }
+    if (!flag) {
+        return OK;
+    }
+    enum err err =
+        buf_printf(s->complaint, "--%s is for events, not for %s", flag, arguments->verb->name);
     return err ? err : ERR_INVALID;
 }
 
@@ -180,8 +296,8 @@ static enum err take_operand(struct scan *s)
 static enum err finish(struct scan *s)
 {
     struct arguments *arguments = s->arguments;
-    enum err err = OK;
-    if (arguments->timeout) {
+    enum err err = arguments->verb ? refuse_for_verb(s) : OK;
+    if (!err && arguments->timeout) {
         err = add_setting(arguments, STR("publish-timeout"), arguments->timeout);
     }
     if (!err && arguments->wait_replicas) {
@@ -192,10 +308,10 @@ static enum err finish(struct scan *s)
 
 enum err arguments_parse(int argc, char **argv, struct arguments *arguments, struct buf *complaint)
 {
-    *arguments = (struct arguments){0};
-    struct scan s = {argc, 1, argv, arguments, complaint};
+    *arguments = (struct arguments){.operands = calloc((size_t)argc + 1, sizeof(char *))};
+    struct scan s = {.argc = argc, .at = 1, .argv = argv, arguments, complaint};
     bool flags = true;
-    enum err err = OK;
+    enum err err = arguments->operands ? OK : ERR_NOMEM;
     while (s.at < argc && !err) {
         const char *arg = argv[s.at];
         if (flags && strcmp(arg, "--") == 0) {
@@ -218,5 +334,7 @@ void arguments_fini(struct arguments *arguments)
     }
     free(arguments->settings);
     free(arguments->fields);
+    free(arguments->choices);
+    free(arguments->operands);
     *arguments = (struct arguments){0};
 }

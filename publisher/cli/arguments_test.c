@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "failing_alloc.h"
+#include "publisher/cli/verb.h"
 #include "util/attr.h"
 
 #define PARSE(arguments, complaint, ...)                                                           \
@@ -108,12 +109,79 @@ static void refuses_what_cannot_be(void **state)
     expect_refusal((const char *[]){"p", "a", "b", "c", NULL}, "\"c\" is one argument too many");
 }
 
+static void a_verb_has_flags_of_its_own(void **state)
+{
+    (void)state;
+    struct arguments a;
+    struct buf complaint = {0};
+    enum err err = PARSE(&a, &complaint, "--redis-host", "h", "tail", "market:1", "--last=3",
+                         "creator:2", "--all", "--event", "x", "--event", "y", "--json");
+    assert_int_equal(err, OK);
+    assert_string_equal(a.verb->name, "tail");
+    assert_string_equal(a.operands[1], "market:1");
+    assert_string_equal(a.operands[2], "creator:2");
+    assert_null(a.operands[3]);
+    assert_true(arguments_has(&a, "all"));
+    assert_false(arguments_has(&a, "since"));
+    assert_string_equal(arguments_value(&a, "last"), "3");
+    assert_string_equal(arguments_value(&a, "event"), "y");
+    assert_null(arguments_value(&a, "all"));
+    assert_true(a.json);
+    assert_string_equal(a.settings[0], "REDIS_HOST=h");
+    arguments_fini(&a);
+}
+
+static void a_value_may_be_missing_where_it_may(void **state)
+{
+    (void)state;
+    struct arguments a;
+    struct buf complaint = {0};
+    assert_int_equal(PARSE(&a, &complaint, "fleet", "--watch", "--json"), OK);
+    assert_true(arguments_has(&a, "watch") && a.json);
+    assert_null(arguments_value(&a, "watch"));
+    arguments_fini(&a);
+    assert_int_equal(PARSE(&a, &complaint, "fleet", "--watch", "5"), OK);
+    assert_string_equal(arguments_value(&a, "watch"), "5");
+    arguments_fini(&a);
+}
+
+static void numbers_of_a_verb_are_bounded(void **state)
+{
+    (void)state;
+    struct arguments a;
+    struct buf complaint = {0};
+    const struct arguments_range range = {1, 9, 4};
+    uint64_t number = 0;
+    assert_int_equal(PARSE(&a, &complaint, "tail", "--last", "9", "--count", "10"), OK);
+    assert_int_equal(arguments_number(&a, "last", range, &number, &complaint), OK);
+    assert_int_equal(number, 9);
+    assert_int_equal(arguments_number(&a, "since", range, &number, &complaint), OK);
+    assert_int_equal(number, 4);
+    assert_int_equal(arguments_number(&a, "count", range, &number, &complaint), ERR_INVALID);
+    assert_string_equal(buf_cstr(&complaint), "--count: expected a number from 1 to 9, got \"10\"");
+    arguments_fini(&a);
+    buf_fini(&complaint);
+}
+
+static void a_verb_has_no_fields(void **state)
+{
+    (void)state;
+    expect_refusal((const char *[]){"p", "tail", "--title", "x", NULL}, "unknown option --title");
+    expect_refusal((const char *[]){"p", "--title", "x", "tail", NULL}, "unknown option --title");
+    expect_refusal((const char *[]){"p", "tail", "--data", "{}", NULL}, "--data is for events");
+    expect_refusal((const char *[]){"p", "user", "a", "b", NULL}, "\"b\" is one argument too many");
+    expect_refusal((const char *[]){"p", "token", "--redis-host", "h", NULL}, "--redis-host");
+}
+
 static void parse_with_failing_alloc(void *context)
 {
     (void)context;
     struct arguments a;
     struct buf complaint = {0};
     enum err err = PARSE(&a, &complaint, "e", "--id", "1", "--redis-host", "h", "--timeout", "1");
+    assert_true(err == OK || err == ERR_NOMEM);
+    arguments_fini(&a);
+    err = PARSE(&a, &complaint, "tail", "market:1", "--last", "1", "--redis-host", "h");
     assert_true(err == OK || err == ERR_NOMEM);
     arguments_fini(&a);
     buf_fini(&complaint);
@@ -133,6 +201,10 @@ int main(void)
         cmocka_unit_test(short_flags_are_settings),
         cmocka_unit_test(behind_two_dashes_are_operands),
         cmocka_unit_test(refuses_what_cannot_be),
+        cmocka_unit_test(a_verb_has_flags_of_its_own),
+        cmocka_unit_test(a_value_may_be_missing_where_it_may),
+        cmocka_unit_test(numbers_of_a_verb_are_bounded),
+        cmocka_unit_test(a_verb_has_no_fields),
         cmocka_unit_test(survives_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

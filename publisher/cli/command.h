@@ -1,4 +1,4 @@
-/* What guesslyfe-publish can do: a table of commands, one function each. */
+/* What guesslyfe-publish can do besides its verbs (publisher/cli/verb.h), and how it ends. */
 #ifndef PUBLISHER_CLI_COMMAND_H
 #define PUBLISHER_CLI_COMMAND_H
 
@@ -18,14 +18,15 @@ enum exit_code {
     EXIT_REFUSED = 5,        /* by Redis: password, rights, memory, a replica */
     EXIT_UNKNOWN = 6,        /* written or not */
     EXIT_NOT_REPLICATED = 7, /* written, but not on as many replicas as wanted */
+    EXIT_INCOMPLETE = 8,     /* done, but not every gateway that is registered has answered */
+    EXIT_NO_GATEWAY = 9,     /* none is registered; what was to be written is */
+    EXIT_UNSOUND = 10,       /* doctor found what has to be changed */
 };
 
 enum exit_code exit_code_of(enum glyfe_error error);
 
 enum exit_code command_publish(const struct arguments *arguments);
 enum exit_code command_bulk(const struct arguments *arguments);
-enum exit_code command_events(const struct arguments *arguments);
-enum exit_code command_describe(const struct arguments *arguments);
 enum exit_code command_help(const struct arguments *arguments);
 enum exit_code command_version(const struct arguments *arguments);
 enum exit_code command_check_config(const struct arguments *arguments);

@@ -4,6 +4,7 @@
 #include "publisher/cli/command.h"
 #include "publisher/cli/fields.h"
 #include "publisher/cli/report.h"
+#include "publisher/cli/verb.h"
 #include "schema/catalogue.h"
 #include "schema/check.h"
 #include "util/buf.h"
@@ -18,11 +19,9 @@ static void print_rooms(const struct catalogue_event *event)
     }
 }
 
-enum exit_code command_events(const struct arguments *arguments)
+static enum exit_code list(const struct arguments *arguments)
 {
-    if (arguments->operands[1]) {
-        return report_usage("events takes no argument; describe EVENT tells about one");
-    }
+    (void)arguments;
     size_t count;
     const struct catalogue_event *events = catalogue_events(&count);
     for (size_t i = 0; i < count; i++) {
@@ -30,6 +29,14 @@ enum exit_code command_events(const struct arguments *arguments)
     }
     return EXIT_CONFIRMED;
 }
+
+const struct verb verb_events = {
+    .name = "events",
+    .operands = "",
+    .summary = "list the events",
+    .details = "Lists the events that can be published, each with what it tells.",
+    .run = list,
+};
 
 static const char *presence(const struct catalogue_field *field)
 {
@@ -52,7 +59,7 @@ static enum err print_field(const struct catalogue_field *field)
     return err;
 }
 
-enum exit_code command_describe(const struct arguments *arguments)
+static enum exit_code describe(const struct arguments *arguments)
 {
     const char *name = arguments->operands[1];
     if (!name) {
@@ -73,3 +80,14 @@ enum exit_code command_describe(const struct arguments *arguments)
     printf("\nExample:\n  guesslyfe-publish %s --data '%s'\n", event->name, event->example);
     return EXIT_CONFIRMED;
 }
+
+const struct verb verb_describe = {
+    .name = "describe",
+    .operands = "EVENT",
+    .operands_most = 1,
+    .summary = "its fields, rooms and an example",
+    .details =
+        "Prints what an event's fields are, with their flags, which rooms it goes to, and an "
+        "example.",
+    .run = describe,
+};

@@ -1,11 +1,16 @@
-# bash completion for guesslyfe-publish: events, their fields as flags, and options, all asked of the
-# program itself.
-_guesslyfe_publish_event()
+# bash completion for guesslyfe-publish: events, their fields as flags, verbs, their flags, and options, all
+# asked of the program itself.
+_guesslyfe_publish_verbs()
 {
-    local word events
-    events=" $("$1" events 2>/dev/null | awk '{print $1}' | tr '\n' ' ')"
-    for word in "${COMP_WORDS[@]:1}"; do
-        if [[ $events == *" $word "* ]]; then
+    "$1" --help 2>/dev/null | sed -nE 's/^  guesslyfe-publish ([a-z]+)( .*)?$/\1/p' | tr '\n' ' '
+}
+
+# The first word that is a verb, or an event.
+_guesslyfe_publish_named()
+{
+    local word
+    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+        if [[ " $1 " == *" $word "* ]]; then
             printf '%s' "$word"
             return
         fi
@@ -14,7 +19,7 @@ _guesslyfe_publish_event()
 
 _guesslyfe_publish()
 {
-    local current words event program=$1
+    local current words events verbs event verb program=$1
     # An event's name has a colon, at which bash may have split it.
     if declare -F _get_comp_words_by_ref >/dev/null; then
         local COMP_WORDS_WHOLE
@@ -23,15 +28,22 @@ _guesslyfe_publish()
     else
         current=${COMP_WORDS[COMP_CWORD]}
     fi
+    verbs=$(_guesslyfe_publish_verbs "$program")
+    events=$("$program" events 2>/dev/null | awk '{print $1}' | tr '\n' ' ')
+    verb=$(_guesslyfe_publish_named "$verbs")
     if [[ $current == -* ]]; then
         words=$("$program" --help 2>/dev/null | grep -oE '^  --[a-z][a-z-]*' | tr -d ' ')
         words+=" --lines --version"
-        event=$(_guesslyfe_publish_event "$program")
-        if [[ -n $event ]]; then
+        event=$(_guesslyfe_publish_named "$events")
+        if [[ -n $verb ]]; then
+            words+=" $("$program" "$verb" --help 2>/dev/null | grep -oE '^  --[a-z-]+' | tr -d ' ')"
+        elif [[ -n $event ]]; then
             words+=" $("$program" describe "$event" 2>/dev/null | grep -oE '^  --[a-z-]+' | tr -d ' ')"
         fi
-    else
-        words="events describe $("$program" events 2>/dev/null | awk '{print $1}')"
+    elif [[ $verb == describe ]]; then
+        words=$events
+    elif [[ -z $verb ]]; then
+        words="$verbs $events"
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
     if declare -F __ltrim_colon_completions >/dev/null; then

@@ -1,19 +1,12 @@
 /* guesslyfe-publish: events for cron jobs, scripts and administrators. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "publisher/cli/command.h"
 #include "publisher/cli/report.h"
+#include "publisher/cli/verb.h"
 #include "publisher/settings.h"
-
-/* Commands that are named by the first operand; any other operand is an event. */
-static const struct {
-    const char *name;
-    enum exit_code (*run)(const struct arguments *arguments);
-} commands[] = {
-    {"events", command_events},
-    {"describe", command_describe},
-};
 
 static const char usage[] =
     "Usage:\n"
@@ -21,8 +14,9 @@ static const char usage[] =
     "  guesslyfe-publish [OPTION…] EVENT JSON             the same, its data as one object\n"
     "  guesslyfe-publish [OPTION…] EVENT < FILE           the same, from standard input\n"
     "  guesslyfe-publish [OPTION…] --bulk < FILE          one {\"event\":…,\"data\":…} a line\n"
-    "  guesslyfe-publish events                           list the events\n"
-    "  guesslyfe-publish describe EVENT                   its fields, rooms and an example\n"
+    "  guesslyfe-publish VERB --help                      about one of these:\n";
+
+static const char options[] =
     "\n"
     "Example:\n"
     "  guesslyfe-publish system:announcement --id 1 --title Hello \\\n"
@@ -34,7 +28,8 @@ static const char usage[] =
     "                            lists as a,b or JSON\n"
     "  --idempotency-key KEY     the event is written once however often this is\n"
     "                            repeated\n"
-    "  --timeout MS              short for --publish-timeout\n"
+    "  --timeout MS              short for --publish-timeout; also how long a verb\n"
+    "                            waits for Redis\n"
     "  --wait-replicas N         short for --publish-wait-replicas\n"
     "  --dry-run                 show what would be written and contact nobody\n"
     "  --json                    results and errors as JSON on standard output\n"
@@ -45,8 +40,13 @@ static const char usage[] =
 
 enum exit_code command_help(const struct arguments *arguments)
 {
-    (void)arguments;
+    if (arguments->verb) {
+        verb_print_help(arguments->verb, stdout);
+        return EXIT_CONFIRMED;
+    }
     fputs(usage, stdout);
+    verbs_print_summaries(stdout);
+    fputs(options, stdout);
     config_print_help(publisher_settings_table(), stdout);
     fputs("\nExit status:\n"
           "  0  Redis has confirmed the event (all events of --bulk)\n"
@@ -58,7 +58,11 @@ enum exit_code command_help(const struct arguments *arguments)
           "  6  no answer after sending: written or not; repeat it with an idempotency key\n"
           "  7  written, but not on as many replicas in time as --wait-replicas wants;\n"
           "     repeat it with an idempotency key\n"
-          "With --bulk it is the status of the first line that failed.\n",
+          "  8  done, but not every gateway of the registry has answered\n"
+          "  9  no gateway is registered; what was to be written is written\n"
+          " 10  doctor found something that has to be changed\n"
+          "8 to 10 are of verbs alone. With --bulk it is the status of the first line that\n"
+          "failed.\n",
           stdout);
     return EXIT_CONFIRMED;
 }
@@ -88,19 +92,6 @@ enum exit_code command_check_config(const struct arguments *arguments)
     return code;
 }
 
-/* Of a command that has no fields. */
-static enum exit_code refuse_flag(const struct field_flag *flag)
-{
-    struct str name = {flag->name, flag->name_len};
-    struct buf complaint = {0};
-    enum err err = buf_printf(&complaint, "unknown option --" STR_FMT, STR_ARG(name));
-    err = err ? err : arguments_suggest(name, &complaint);
-    const char *words = err ? NULL : buf_cstr(&complaint);
-    enum exit_code code = report_usage(words ? words : "unknown option");
-    buf_fini(&complaint);
-    return code;
-}
-
 static enum exit_code run(const struct arguments *arguments)
 {
     if (arguments->help || arguments->version) {
@@ -112,15 +103,11 @@ static enum exit_code run(const struct arguments *arguments)
     if (arguments->bulk) {
         return command_bulk(arguments);
     }
-    const char *name = arguments->operands[0];
-    if (!name) {
-        return report_usage("which event?");
+    if (arguments->verb) {
+        return arguments->verb->run(arguments);
     }
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        if (strcmp(name, commands[i].name) == 0) {
-            return arguments->field_count > 0 ? refuse_flag(arguments->fields)
-                                              : commands[i].run(arguments);
-        }
+    if (!arguments->operands[0]) {
+        return report_usage("which event?");
     }
     return command_publish(arguments);
 }
@@ -139,7 +126,7 @@ int main(int argc, char **argv)
     }
     arguments_fini(&arguments);
     buf_fini(&complaint);
-    if (fflush(stdout) != 0 && code == EXIT_CONFIRMED) {
+    if (fflush(stdout) != 0 && errno != EPIPE && code == EXIT_CONFIRMED) {
         fputs("guesslyfe-publish: standard output cannot be written\n", stderr);
         code = EXIT_INTERNAL;
     }

@@ -126,3 +126,11 @@ enum exit_code report_usage(const char *message)
     fprintf(stderr, "guesslyfe-publish: %s\nTry guesslyfe-publish --help.\n", message);
     return EXIT_USAGE;
 }
+
+enum exit_code report_complaint(enum err err, struct buf *complaint)
+{
+    const char *words = complaint->len > 0 ? buf_cstr(complaint) : NULL;
+    enum exit_code code = report_usage(words ? words : err_name(err));
+    buf_fini(complaint);
+    return code;
+}

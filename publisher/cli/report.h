@@ -7,6 +7,8 @@
 #include "publisher/cli/command.h"
 #include "schema/catalogue.h"
 #include "util/attr.h"
+#include "util/buf.h"
+#include "util/err.h"
 
 /* Where an outcome belongs: `line` is that of the bulk input, 0 for none. */
 struct report_place {
@@ -22,5 +24,7 @@ void report_dry_run(const struct report_place *place, const struct catalogue_mes
 enum exit_code report_error(const struct report_place *place, enum exit_code code,
                             const char *message);
 enum exit_code report_usage(const char *message);
+/* The complaint, which is released; where there is none, the error itself. */
+enum exit_code report_complaint(enum err err, struct buf *complaint);
 
 #endif

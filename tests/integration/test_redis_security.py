@@ -8,6 +8,7 @@ import redis as redis_py
 from conftest import trade_data
 from harness.certificates import Certificates
 from harness.clients import settle
+from harness.fleet import Operator
 from harness.gateway import REPOSITORY
 from harness.publishing import run_publish
 from harness.redis_server import RedisServer
@@ -146,7 +147,7 @@ def test_the_default_user_is_off(acl_redis):
 def test_least_rights_are_enough(acl_redis, start_gateway, connect, fresh):
     """Neither program tries anything that it may not."""
     acl_redis.command("ACL", "LOG", "RESET")
-    gateway = start_gateway(redis=acl_redis, **login("gateway"), REDIS_DB=1)
+    gateway = start_gateway(redis=acl_redis, **login("gateway"), REDIS_DB=1, HEARTBEAT=100, MAX_CONNECTIONS_PER_USER=5)
     client = member_of(connect, gateway, fresh)
     for number in range(2):  # twice: the same key, and the script by its name
         done = run_publish(acl_redis, "--idempotency-key", "once", TRADE, stdin=json.dumps(trade_data(fresh)),
@@ -159,7 +160,23 @@ def test_least_rights_are_enough(acl_redis, start_gateway, connect, fresh):
     settle(client)
     assert [data["tradeId"] for data in client.data(TRADE)] == ["trade0", "trade2", "trade3"]
     until(lambda: acl_redis.subscribers(f"guesslyfe:{{0}}:room:market:{fresh.market}") == 0, "the channel is left")
+    operates(acl_redis, connect, gateway)
+    gateway.stop()
     assert acl_redis.command("ACL", "LOG") == []
+
+
+def operates(redis, connect, gateway) -> None:
+    """The registry is written, an operator looks at the fleet, disconnects and revokes."""
+    carol = connect(gateway, mint("carol"))
+    with redis.connect(username="operator", password=password("operator"), db=1) as client:
+        operator = Operator(client)
+        assert operator.gateway_at(gateway.port)["ready"]
+        assert operator.total("members", "count", room="user:carol") == 1
+        assert operator.total("disconnect", user="carol") == 1
+        carol.wait("disconnect")
+        operator.revoke("carol", 5)
+        operator.unrevoke("carol")
+        assert client.hgetall("guesslyfe:revoked") == {}
 
 
 def recovers(connect, gateway, fresh, redis) -> None:
@@ -188,7 +205,10 @@ ALLOWED = {
         ("GET", "guesslyfe:{0}:clock"),
         ("SET", "guesslyfe:session:2", "1", "PX", "1000"),
         ("GET", "guesslyfe:session:2"), ("DEL", "guesslyfe:session:2"),
-        ("DEL", "guesslyfe:session:2"), ("PUBLISH", "guesslyfe:to:1", "x"),
+        ("DEL", "guesslyfe:session:2"), ("PUBLISH", "guesslyfe:to:1", "x"), ("PUBLISH", "guesslyfe:answer:1", "x"),
+        ("HGET", "guesslyfe:revoked", "x"), ("HSCAN", "guesslyfe:revoked", "0", "COUNT", "10"),
+        ("SET", "guesslyfe:gateway:1", "x", "PX", "1000"), ("ZADD", "guesslyfe:gateways", "1", "1"),
+        ("ZREM", "guesslyfe:gateways", "1"), ("HGETALL", "guesslyfe:connections:x"),
         ("EVAL", "return redis.call('GET', KEYS[2])", "2", LOG, "guesslyfe:{0}:clock"),
     ],
     "publisher": [("WAIT", "0", "1"), ("GET", "guesslyfe:{0}:once:k"), ("EXPIRE", LOG, "60"), ("PEXPIRE", LOG, "60000"),
@@ -197,7 +217,9 @@ ALLOWED = {
         ("INFO",), ("PING",), ("ROLE",), ("CLIENT", "LIST"), ("PUBSUB", "NUMSUB"), ("PUBSUB", "CHANNELS"),
         ("LRANGE", LOG, "0", "-1"), ("LLEN", LOG), ("GET", "guesslyfe:session:1"), ("TTL", LOG), ("SCAN", "0"),
         ("ACL", "WHOAMI"), ("LATENCY", "LATEST"), ("SLOWLOG", "GET"), ("CONFIG", "GET", "maxmemory"),
-        ("MEMORY", "USAGE", LOG), ("WAIT", "0", "1"),
+        ("MEMORY", "USAGE", LOG), ("WAIT", "0", "1"), ("PUBLISH", "guesslyfe:control", "x"),
+        ("ZRANGE", "guesslyfe:gateways", "0", "-1"), ("MGET", "guesslyfe:gateway:1"),
+        ("HSET", "guesslyfe:revoked", "x", "-"), ("HDEL", "guesslyfe:revoked", "x"), ("HGETALL", "guesslyfe:revoked"),
     ],
 }
 FOREIGN = [("GET", "foreign"), ("SET", "foreign", "x"), ("PUBLISH", "foreign", "x"),
@@ -210,10 +232,13 @@ FORBIDDEN = {
     "gateway": [("SET", "guesslyfe:{0}:clock", "1"), ("RPUSH", LOG, "x"), ("LTRIM", LOG, "0", "0"), ("SET", LOG, "x"), ("PEXPIRE", LOG, "1"), ("GET", LOG),
                 script("RPUSH", LOG, "x"), script("SET", LOG, "x"), ("CONFIG", "GET", "*"), ("INFO",), ("SCAN", "0"),
                 ("SUBSCRIBE", "foreign"), ("PSUBSCRIBE", "*"), ("PSUBSCRIBE", "guesslyfe:*"),
-                ("SET", "guesslyfe:{0}:once:k", "1"), ("LRANGE", "foreign", "0", "-1")],
+                ("SET", "guesslyfe:{0}:once:k", "1"), ("LRANGE", "foreign", "0", "-1"),
+                ("HSET", "guesslyfe:revoked", "x", "1"), ("HDEL", "guesslyfe:revoked", "x"), ("DEL", "guesslyfe:revoked"),
+                ("HGETALL", "guesslyfe:revoked"), ("ZADD", "foreign", "1", "1")],
     "publisher": [("SUBSCRIBE", "guesslyfe:{0}:room:market:1"), ("PSUBSCRIBE", "guesslyfe:*"), ("LRANGE", LOG, "0", "-1"),
                   ("GET", "guesslyfe:session:1"), ("SET", "guesslyfe:session:1", "x"), ("INFO",), ("SCAN", "0"),
-                  ("CLIENT", "LIST"), ("CONFIG", "GET", "*")],
+                  ("CLIENT", "LIST"), ("CONFIG", "GET", "*"), ("HSET", "guesslyfe:revoked", "x", "1"),
+                  ("ZRANGE", "guesslyfe:gateways", "0", "-1")],
     "operator": [("SUBSCRIBE", "foreign"), ("SLOWLOG", "RESET"), ("CLIENT", "PAUSE", "1"), ("ACL", "LIST")],
 }
 

@@ -80,6 +80,12 @@ const char *eio_session_peer(const struct eio_session *session)
     return "peer";
 }
 
+const char *eio_session_transport(const struct eio_session *session)
+{
+    (void)session;
+    return "websocket";
+}
+
 const char *eio_close_reason_name(enum eio_close_reason reason)
 {
     (void)reason;
@@ -116,6 +122,7 @@ void app_world_init(struct app_world *world)
         .recovery_bytes = 1000000,
         .recent_bytes = 1000000,
         .max_history = 100,
+        .heartbeat_ms = 2000,
     };
     world->sio_options = (struct sio_server_options){.connect_timeout_ms = 60000,
                                                      .attachment_timeout_ms = 60000,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.gateway import BUILD_DIR, REPOSITORY, SANITIZER_REPORTS, environment
 from harness.redis_server import RedisServer
-from harness.wait import until
+from harness.wait import DEADLINE, until
 
 PUBLISH = BUILD_DIR / "publisher" / "guesslyfe-publish"
 
@@ -24,6 +24,45 @@ def run_publish(redis: RedisServer, *arguments: str, stdin: str | None = None, *
                           env=environment(REDIS_HOST=redis.host, REDIS_PORT=redis.port, **settings))
     assert not any(report in done.stderr for report in SANITIZER_REPORTS), done.stderr
     return done
+
+
+class Running:
+    """guesslyfe-publish while it runs: lines of its output as they come."""
+
+    def __init__(self, redis: RedisServer, *arguments: str, **settings):
+        self.process = subprocess.Popen([PUBLISH, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True,
+                                        env=environment(REDIS_HOST=redis.host, REDIS_PORT=redis.port, **settings))
+        self.lines, self.words = [], []
+        self.readers = [threading.Thread(target=self._read, args=pair, daemon=True)
+                        for pair in ((self.process.stdout, self.lines), (self.process.stderr, self.words))]
+        for reader in self.readers:
+            reader.start()
+
+    @staticmethod
+    def _read(stream, lines: list[str]) -> None:
+        for line in stream:
+            lines.append(line.rstrip("\n"))
+
+    def wait_lines(self, count: int) -> list[str]:
+        until(lambda: len(self.lines) >= count, f"{count} lines; there are {self.lines}, {self.words}")
+        return self.lines
+
+    def wait_words(self, text: str) -> None:
+        until(lambda: any(text in line for line in self.words), f"{text!r} among {self.words}")
+
+    def end(self, number: int | None = None) -> int:
+        """By that signal, or by itself; its status."""
+        if number is not None:
+            self.process.send_signal(number)
+        try:
+            status = self.process.wait(DEADLINE)
+        finally:
+            self.process.kill()
+        for reader in self.readers:
+            reader.join()
+        assert not any(report in line for report in SANITIZER_REPORTS for line in self.words), self.words
+        return status
 
 
 def publish(redis: RedisServer, event: str, data: dict | str, *options: str) -> str:
