@@ -66,6 +66,12 @@ static enum err take_line(struct str *text, struct str *ret_line, size_t *ret_le
     return OK;
 }
 
+/* Of a line, where nothing but the number of bytes is left. */
+static bool is_last_word(struct str line)
+{
+    return line.ptr && str_find(line, ' ') == line.len;
+}
+
 /* AGAIN: there is none. */
 static enum err take_piece(struct str *text, struct piece *piece)
 {
@@ -76,7 +82,7 @@ static enum err take_piece(struct str *text, struct piece *piece)
     }
     if (take_line(text, &line, &len) || !str_split(&line, ' ', &piece->name) ||
         !str_split(&line, ' ', &piece->id) || !str_split(&line, ' ', &flag) ||
-        piece->id.len != SIO_SID_LEN) {
+        !is_last_word(line) || piece->id.len != SIO_SID_LEN) {
         return ERR_PROTO;
     }
     piece->connected = str_eq(flag, STR("1"));
@@ -201,7 +207,7 @@ static enum err read_client(struct str *state, struct sio_server *server,
     struct str line, has_origin, dismissed;
     size_t len;
     if (take_line(state, &line, &len) || !str_split(&line, ' ', &has_origin) ||
-        !str_split(&line, ' ', &dismissed)) {
+        !str_split(&line, ' ', &dismissed) || !is_last_word(line)) {
         return ERR_PROTO;
     }
     struct sio_client *client =
