@@ -35,7 +35,7 @@ def connected(ms: int, offset: int | None = None):
 
 
 def disconnect(ms: int, reason="transport close"):
-    return happening(BEGIN + ms, "disconnect", reason)
+    return happening(BEGIN + ms, "disconnect", reason, None, None, None)
 
 
 def subscribed(ms: int, room="market:1", events=None, complete=None, since=None):

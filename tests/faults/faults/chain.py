@@ -121,3 +121,8 @@ class Walk:
 
     def _on_error(self, happening: Happening, t: int) -> None:
         """Attempts that fail are what faults are made for; only the returns count."""
+
+    def _on_upgrade(self, happening: Happening, t: int) -> None:
+        """The session goes on."""
+
+    _on_upgradeError = _on_upgrade

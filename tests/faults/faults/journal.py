@@ -1,4 +1,4 @@
-"""What happened to one client, in its order, as clients.mjs tells it."""
+"""What happened to one client, in its order, as tests/clients/member.mjs tells it."""
 from typing import NamedTuple
 
 # kind → what the details are, in their order
@@ -6,8 +6,11 @@ DETAILS = {
     "connect": ("recovered", "sid", "pid", "offset"),
     "connected": ("id", "arguments"),
     "event": ("id", "name", "key"),
-    "disconnect": ("reason",),
-    "error": ("message",),
+    # why: HTTP status, Engine.IO code and text, where the server gave a reason
+    "disconnect": ("reason", "status", "code", "why"),
+    "error": ("message", "status", "code", "why"),
+    "upgrade": (),
+    "upgradeError": ("message", "status", "code", "why"),
     "asked": ("room", "since", "last"),
     "ack": ("room", "success", "message", "events", "complete", "since"),
     "closed": (),  # by the campaign

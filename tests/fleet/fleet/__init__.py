@@ -1,0 +1,1 @@
+"""Several gateways behind proxies that know nothing of sessions: see ../run."""
