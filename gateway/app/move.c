@@ -190,7 +190,9 @@ static bool all_passed(const struct app_move *move)
     const struct bus_subscriber *subscriber = move->member->app->subscriber;
     for (size_t i = 0; i < move->place_count; i++) {
         const struct place *place = &move->places[i];
-        if (bus_subscriber_passed(subscriber, place->partition).id < place->id) {
+        struct bus_place passed = bus_subscriber_passed(subscriber, place->partition);
+        /* An id is no earlier than its event; where none was given yet, places are times. */
+        if (passed.id < place->id && passed.time < place->id) {
             return false;
         }
     }

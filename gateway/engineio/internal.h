@@ -182,6 +182,8 @@ void eio_websocket_take(struct eio_session *session, struct http_exchange *excha
 void eio_websocket_send_queue(struct eio_session *session);
 /* Accepts a WebSocket and closes it: one too many for its session. */
 void eio_websocket_turn_away(struct http_exchange *exchange, struct rcbuf *accept);
+/* The same from a handshake. */
+void eio_websocket_one_too_many(struct http_exchange *exchange, const struct http_request *request);
 
 /* The 101 for a WebSocket handshake. NULL with *ret_status: 400 or 426, or 503 without memory. */
 struct rcbuf *eio_websocket_accept(const struct http_request *request, unsigned *ret_status);
@@ -210,6 +212,10 @@ bool eio_upgrade_probed(const struct eio_session *session);
 /* heartbeat.c */
 void eio_heartbeat_start(struct eio_session *session);
 void eio_heartbeat_pong(struct eio_session *session);
+/* Milliseconds that were left of its phase. */
+uint64_t eio_heartbeat_stop(struct eio_session *session);
+/* Goes on in a phase (enum eio_heartbeat) with what was left of it; of an unknown one, anew. */
+void eio_heartbeat_resume(struct eio_session *session, unsigned phase, uint64_t left_ms);
 /* No ping leaves between hold and release. */
 void eio_heartbeat_hold(struct eio_session *session);
 void eio_heartbeat_release(struct eio_session *session);

@@ -71,6 +71,8 @@ bool eio_relay_holds_back(struct eio_session *session)
     if (!session->away || !is_full(relay)) {
         return false;
     }
+    list_remove(
+        &session->due); /* it may be asked for in the middle of a turn that it has work in */
     list_push_back(&relay->blocked, &session->due);
     return true;
 }
@@ -405,7 +407,7 @@ static void on_asked(void *owner, struct str payload)
 {
     struct eio_relay *relay = owner;
     struct eio_relay_request request;
-    if (eio_relay_read_request(payload, &request) || request.gateway.len != EIO_GATEWAY_ID_LEN) {
+    if (eio_relay_read_request(payload, &request)) {
         log_warn("another gateway's request was not understood", LOG_U64("bytes", payload.len));
         return;
     }

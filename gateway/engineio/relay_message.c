@@ -26,17 +26,27 @@ static const char *const outcomes[EIO_OUTCOMES] = {
 };
 
 /* It goes into the name of a channel, and into messages. */
-bool eio_sid_has_owner(struct str sid)
+static bool is_one_word(struct str id)
 {
-    for (size_t i = 0; i < sid.len; i++) {
-        char c = sid.ptr[i];
+    for (size_t i = 0; i < id.len; i++) {
+        char c = id.ptr[i];
         bool fine = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
                     c == '-' || c == '_';
         if (!fine) {
             return false;
         }
     }
-    return sid.len > EIO_GATEWAY_ID_LEN && sid.len <= SID_LEN_MAX;
+    return true;
+}
+
+bool eio_sid_has_owner(struct str sid)
+{
+    return sid.len > EIO_GATEWAY_ID_LEN && sid.len <= SID_LEN_MAX && is_one_word(sid);
+}
+
+static bool is_gateway(struct str id)
+{
+    return id.len == EIO_GATEWAY_ID_LEN && is_one_word(id);
 }
 
 /* The index of a word in a table; `count` where it is not there. */
@@ -77,7 +87,8 @@ enum err eio_relay_read_request(struct str payload, struct eio_relay_request *re
     struct eio_relay_request request;
     if (split_head(payload, &head, &request.body) || !str_split(&head, ' ', &request.gateway) ||
         !str_split(&head, ' ', &number) || !str_split(&head, ' ', &verb) ||
-        !str_split(&head, ' ', &request.sid) || head.ptr || request.gateway.len == 0) {
+        !str_split(&head, ' ', &request.sid) || head.ptr || !is_gateway(request.gateway) ||
+        !eio_sid_has_owner(request.sid)) {
         return ERR_PROTO;
     }
     size_t index = find_word(verbs, EIO_RELAY_VERBS, verb);
@@ -117,7 +128,26 @@ enum err eio_relay_read_answer(struct str payload, struct eio_relay_answer *ret_
     return OK;
 }
 
-/* --- The rest of a session --- */
+/* --- The state of a session, and the rest --- */
+
+enum err eio_relay_write_state(unsigned phase, uint64_t left_ms, struct str state, struct buf *out)
+{
+    enum err err = buf_printf(out, "%u %llu\n", phase, (unsigned long long)left_ms);
+    return err ? err : buf_append(out, state);
+}
+
+enum err eio_relay_read_state(struct str body, unsigned *ret_phase, uint64_t *ret_left_ms,
+                              struct str *ret_state)
+{
+    struct str head, phase;
+    uint64_t number;
+    if (split_head(body, &head, ret_state) || !str_split(&head, ' ', &phase) || !head.ptr ||
+        str_to_u64(phase, &number) || number > UINT8_MAX || str_to_u64(head, ret_left_ms)) {
+        return ERR_PROTO;
+    }
+    *ret_phase = (unsigned)number;
+    return OK;
+}
 
 enum err eio_relay_write_rest(struct str rest, struct buf *out)
 {
@@ -153,29 +183,32 @@ enum err eio_relay_read_rest(struct str body, struct str *ret_rest, struct str *
     return take_counted(ret_packets, ret_rest);
 }
 
-static struct rcbuf *encode(char kind, struct str payload)
+enum err eio_relay_next_packet(struct str *packets, bool *ret_binary, struct str *ret_payload)
 {
-    if (kind == 'b') {
-        return eio_encode_binary(payload);
+    struct str kind;
+    if (packets->len == 0) {
+        return ERR_AGAIN;
     }
-    struct eio_packet packet;
-    return eio_packet_parse(payload, &packet) ? NULL : eio_encode(packet.type, packet.data);
+    if (!str_split(packets, ' ', &kind) || !packets->ptr ||
+        (!str_eq(kind, STR("b")) && !str_eq(kind, STR("t")))) {
+        return ERR_PROTO;
+    }
+    *ret_binary = kind.ptr[0] == 'b';
+    return take_counted(packets, ret_payload);
 }
 
 enum err eio_relay_read_packet(struct str *packets, struct rcbuf **ret_packet)
 {
-    struct str kind, payload;
+    struct str payload;
     struct eio_packet packet;
-    if (packets->len == 0) {
-        return ERR_AGAIN;
+    bool binary;
+    enum err err = eio_relay_next_packet(packets, &binary, &payload);
+    if (!err && !binary) {
+        err = eio_packet_parse(payload, &packet);
     }
-    if (!str_split(packets, ' ', &kind) || !packets->ptr || kind.len != 1 ||
-        take_counted(packets, &payload)) {
-        return ERR_PROTO;
+    if (err) {
+        return err;
     }
-    if (kind.ptr[0] != 'b' && (kind.ptr[0] != 't' || eio_packet_parse(payload, &packet))) {
-        return ERR_PROTO;
-    }
-    *ret_packet = encode(kind.ptr[0], payload);
+    *ret_packet = binary ? eio_encode_binary(payload) : eio_encode(packet.type, packet.data);
     return *ret_packet ? OK : ERR_NOMEM;
 }

@@ -43,7 +43,7 @@ enum eio_outcome {
     /* Of an upgrade: */
     EIO_WELCOME = EIO_HTTP_OUTCOMES, /* the WebSocket may be opened */
     EIO_ONE_TOO_MANY,                /* the session has another one */
-    EIO_STATE,                       /* body: of the layers above */
+    EIO_STATE,                       /* body: see eio_relay_write_state */
     EIO_REST,                        /* body: see eio_relay_write_rest; the session is gone here */
     EIO_OUTCOMES,
 };
@@ -72,6 +72,16 @@ MUST_CHECK enum err eio_relay_write_request(const struct eio_relay_request *requ
                                             struct buf *out);
 MUST_CHECK enum err eio_relay_write_answer(const struct eio_relay_answer *answer, struct buf *out);
 /*
+ * The body of STATE: "<phase of the heartbeat> <milliseconds that are left of it>\n" and what the
+ * layers above say. LIMIT, NOMEM.
+ */
+MUST_CHECK enum err eio_relay_write_state(unsigned phase, uint64_t left_ms, struct str state,
+                                          struct buf *out);
+/* A view into `body`. PROTO. */
+MUST_CHECK enum err eio_relay_read_state(struct str body, unsigned *ret_phase,
+                                         uint64_t *ret_left_ms, struct str *ret_state);
+
+/*
  * The body of REST: "<bytes>\n" and what the layers above say, then for each packet that is due to
  * the client "<t or b> <bytes>\n" and its payload. LIMIT, NOMEM.
  */
@@ -80,7 +90,10 @@ MUST_CHECK enum err eio_relay_write_packet(const struct rcbuf *packet, struct bu
 /* Views into `body`. PROTO. */
 MUST_CHECK enum err eio_relay_read_rest(struct str body, struct str *ret_rest,
                                         struct str *ret_packets);
-/* Takes the next one of *packets, encoded anew. AGAIN: there is none; PROTO, NOMEM. */
+/* Takes the next one of *packets, whatever it says: a view. AGAIN: there is none; PROTO. */
+MUST_CHECK enum err eio_relay_next_packet(struct str *packets, bool *ret_binary,
+                                          struct str *ret_payload);
+/* The same, encoded anew; text has to be a packet. NOMEM. */
 MUST_CHECK enum err eio_relay_read_packet(struct str *packets, struct rcbuf **ret_packet);
 
 /* Views into `payload`. PROTO. */

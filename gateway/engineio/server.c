@@ -134,6 +134,7 @@ static enum err open_session(struct eio_server *server, struct http_exchange *ex
         eio_session_discard(session);
         return err;
     }
+    server->stats.opened++;
     *ret_session = session;
     return OK;
 }
@@ -265,6 +266,9 @@ static void on_session_request(struct eio_server *server, struct http_exchange *
         eio_relay_request(server, exchange, request, query->sid);
     } else if (!session && query->websocket && query->upgrade && is_elsewhere(server, query->sid)) {
         on_foreign_upgrade(server, exchange, request, query);
+    } else if (!session && query->websocket && query->upgrade &&
+               eio_relay_error(server, query->sid) == EIO_ERROR_REQUEST) {
+        eio_websocket_one_too_many(exchange, request); /* it has moved to another */
     } else if (!session) {
         refuse(server, exchange, query, eio_relay_error(server, query->sid));
     } else if (query->upgrade != query->websocket ||

@@ -87,6 +87,12 @@ void eio_session_set_transport(struct eio_session *session, const struct eio_tra
     ++*transport_count(session);
 }
 
+static void on_deadline(struct wheel_timer *timer)
+{
+    struct eio_session *session = container_of(timer, struct eio_session, timer);
+    eio_session_end(session, (enum eio_close_reason)session->reason);
+}
+
 static struct eio_session *session_new(struct eio_server *server, struct net_conn *conn,
                                        const struct eio_transport *transport, struct str sid)
 {
@@ -103,6 +109,7 @@ static struct eio_session *session_new(struct eio_server *server, struct net_con
     memcpy(session->text, sid.ptr, sid.len);
     memcpy(session->text + sid.len, peer, peer_size);
     list_init(&session->due);
+    wheel_timer_init(&session->timer, on_deadline);
     if (map_insert(&server->by_sid, &session->node)) {
         free(session);
         return NULL;
@@ -159,7 +166,6 @@ void eio_session_discard(struct eio_session *session)
 
 void eio_session_opened(struct eio_session *session)
 {
-    session->server->stats.opened++;
     eio_session_move(session, EIO_OPEN);
     eio_heartbeat_start(session);
     if (session->transport == &eio_websocket) {
@@ -178,12 +184,6 @@ void eio_session_touch(struct eio_session *session)
     }
 }
 
-static void on_deadline(struct wheel_timer *timer)
-{
-    struct eio_session *session = container_of(timer, struct eio_session, timer);
-    eio_session_end(session, (enum eio_close_reason)session->reason);
-}
-
 static void set_deadline(struct eio_session *session)
 {
     struct loop *loop = session->server->loop;
@@ -192,10 +192,17 @@ static void set_deadline(struct eio_session *session)
     loop_timer_set(loop, &session->timer, DEADLINE_MS);
 }
 
-/* In OPENING there is no transport to write to yet. */
+/* In OPENING there is no transport to write to yet. Nothing is left out: it ends when it opens. */
 static enum err queue_early(struct eio_session *session, struct rcbuf *packet)
 {
-    return eio_queue_push(&session->queue, packet, session->server->options->queue_bytes);
+    enum err err = session->close_asked ? ERR_CLOSED : OK;
+    err =
+        err ? err : eio_queue_push(&session->queue, packet, session->server->options->queue_bytes);
+    if (err && !session->close_asked) {
+        session->close_asked = true;
+        session->reason = EIO_CLOSE_SLOW;
+    }
+    return err;
 }
 
 enum err eio_session_send(struct eio_session *session, struct rcbuf *packet)

@@ -160,6 +160,18 @@ void eio_websocket_send_queue(struct eio_session *session)
     }
 }
 
+void eio_websocket_one_too_many(struct http_exchange *exchange, const struct http_request *request)
+{
+    unsigned status;
+    struct rcbuf *accept = eio_websocket_accept(request, &status);
+    if (accept) {
+        eio_websocket_turn_away(exchange, accept);
+    } else {
+        eio_respond_ws_refusal(exchange, status);
+    }
+    rcbuf_unref(&accept);
+}
+
 static void ignore_message(struct ws_stream *stream, enum ws_opcode opcode, struct str payload)
 {
     (void)stream;

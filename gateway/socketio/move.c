@@ -66,6 +66,12 @@ static enum err take_line(struct str *text, struct str *ret_line, size_t *ret_le
     return OK;
 }
 
+/* Of a line, where nothing but the number of bytes is left. */
+static bool is_last_word(struct str line)
+{
+    return line.ptr && str_find(line, ' ') == line.len;
+}
+
 /* AGAIN: there is none. */
 static enum err take_piece(struct str *text, struct piece *piece)
 {
@@ -76,7 +82,7 @@ static enum err take_piece(struct str *text, struct piece *piece)
     }
     if (take_line(text, &line, &len) || !str_split(&line, ' ', &piece->name) ||
         !str_split(&line, ' ', &piece->id) || !str_split(&line, ' ', &flag) ||
-        piece->id.len != SIO_SID_LEN) {
+        !is_last_word(line) || piece->id.len != SIO_SID_LEN) {
         return ERR_PROTO;
     }
     piece->connected = str_eq(flag, STR("1"));
@@ -172,18 +178,23 @@ void sio_move_ask(struct eio_session *session, struct str place)
 {
     struct sio_client *client = eio_session_user(session);
     struct piece piece;
+    enum err err;
     if (!client->move || client->move->waiting > 0) {
         fail(client);
         return;
     }
     begin(client, eio_session_hand_over);
-    while (!take_piece(&place, &piece)) {
+    while (!(err = take_piece(&place, &piece))) {
         struct sio_socket *socket = sio_client_socket(client, piece.name);
         if (socket && socket->of->ops->on_ask) {
             socket->of->ops->on_ask(socket, piece.text);
         } else if (socket) {
             sio_socket_hand(socket, STR(""));
         }
+    }
+    if (err != ERR_AGAIN) {
+        fail(client);
+        return;
     }
     one_less(client);
 }
@@ -196,7 +207,7 @@ static enum err read_client(struct str *state, struct sio_server *server,
     struct str line, has_origin, dismissed;
     size_t len;
     if (take_line(state, &line, &len) || !str_split(&line, ' ', &has_origin) ||
-        !str_split(&line, ' ', &dismissed)) {
+        !str_split(&line, ' ', &dismissed) || !is_last_word(line)) {
         return ERR_PROTO;
     }
     struct sio_client *client =
@@ -238,6 +249,8 @@ static enum err make_sockets(struct sio_client *client, struct str pieces)
 /* Before the application knows of any of them. */
 static void discard(struct sio_client *client)
 {
+    sio_move_free(client->move); /* it does not move any more: that ends with its sockets else */
+    client->move = NULL;
     for (struct sio_socket *socket = client->sockets; socket; socket = socket->next) {
         socket->state = SIO_SOCKET_REFUSED;
     }
@@ -275,12 +288,16 @@ void sio_move_arrived(struct eio_session *session, struct str rest)
 {
     struct sio_client *client = eio_session_user(session);
     struct piece piece;
+    enum err err;
     sio_move_free(client->move);
     client->move = NULL;
-    while (!take_piece(&rest, &piece)) {
+    while (!(err = take_piece(&rest, &piece))) {
         struct sio_socket *socket = sio_client_socket(client, piece.name);
         if (socket && socket->of->ops->on_arrived) {
             socket->of->ops->on_arrived(socket, piece.text);
         }
+    }
+    if (err != ERR_AGAIN) {
+        fail(client);
     }
 }

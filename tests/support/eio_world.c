@@ -70,8 +70,64 @@ static void on_close(struct eio_session *session, enum eio_close_reason reason)
     }
 }
 
+/* --- Sessions that move --- */
+
+static enum world_move ask_test(struct world *world, struct eio_session *session, const char *step)
+{
+    return world->on_move ? world->on_move(world, session, step) : WORLD_GIVES;
+}
+
+static void on_leave(struct eio_session *session)
+{
+    struct world *world = eio_session_user(session);
+    note(world, "leave", STR(""));
+    if (ask_test(world, session, "leave") == WORLD_GIVES) {
+        eio_session_pack(session, STR("state"));
+    }
+}
+
+static enum err on_arrive(void *owner, struct eio_session *session, struct str state)
+{
+    struct world *world = owner;
+    note(world, "arrive ", state);
+    world->session = session;
+    eio_session_attach(session, world);
+    enum world_move move = ask_test(world, session, "arrive");
+    if (move == WORLD_REFUSES) {
+        world->session = NULL;
+        return ERR_DENIED;
+    }
+    if (move == WORLD_GIVES) {
+        eio_session_ask(session, STR("place"));
+    }
+    return OK;
+}
+
+static void on_ask(struct eio_session *session, struct str place)
+{
+    struct world *world = eio_session_user(session);
+    note(world, "ask ", place);
+    if (ask_test(world, session, "ask") == WORLD_GIVES) {
+        eio_session_hand_over(session, STR("rest"));
+    }
+}
+
+static void on_arrived(struct eio_session *session, struct str rest)
+{
+    struct world *world = eio_session_user(session);
+    note(world, "arrived ", rest);
+    (void)ask_test(world, session, "arrived");
+}
+
 static const struct eio_session_ops ops = {
-    .on_open = on_open, .on_message = on_message, .on_close = on_close};
+    .on_open = on_open,
+    .on_message = on_message,
+    .on_close = on_close,
+    .on_leave = on_leave,
+    .on_arrive = on_arrive,
+    .on_ask = on_ask,
+    .on_arrived = on_arrived,
+};
 
 void world_init(struct world *world)
 {
@@ -105,12 +161,10 @@ void world_init(struct world *world)
     assert_int_equal(buf_reserve(&world->log, 1 << 17), OK);
 }
 
-void world_open(struct world *world)
+static void open_server(struct world *world)
 {
     struct buf complaint;
     buf_init(&complaint, 0);
-    clock_set_fake(&world->clock);
-    world->loop = loop_new();
     world->server = eio_server_new(world->loop, &world->options, &ops, world);
     assert_non_null(world->server);
     world->handler = eio_server_handler(world->server);
@@ -121,13 +175,29 @@ void world_open(struct world *world)
     buf_fini(&complaint);
 }
 
+void world_open(struct world *world)
+{
+    clock_set_fake(&world->clock);
+    world->loop = loop_new();
+    open_server(world);
+}
+
+void world_open_beside(struct world *world, struct world *first)
+{
+    world->beside = true;
+    world->loop = first->loop;
+    open_server(world);
+}
+
 void world_close(struct world *world)
 {
     eio_server_free(world->server);
     http_server_free(world->http);
-    loop_free(world->loop);
     buf_fini(&world->log);
-    clock_set_fake(NULL);
+    if (!world->beside) {
+        loop_free(world->loop);
+        clock_set_fake(NULL);
+    }
 }
 
 static void turn(struct world *world, unsigned wait_ms)
@@ -194,6 +264,13 @@ void client_send(struct client *client, struct str bytes)
         bytes = str_skip(bytes, n > 0 ? (size_t)n : 0);
         turn(client->world, 0);
     }
+}
+
+void client_try(struct client *client, struct str bytes)
+{
+    ssize_t n = send(client->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+    assert_true(n != 0);
+    world_settle(client->world);
 }
 
 /* What has arrived; false at the connection's end. */

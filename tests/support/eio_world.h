@@ -15,6 +15,8 @@
 #include "util/clock.h"
 #include "websocket/frame.h"
 
+enum world_move { WORLD_GIVES, WORLD_WAITS, WORLD_REFUSES };
+
 struct world {
     struct clock_fake clock;
     struct loop *loop;
@@ -29,12 +31,20 @@ struct world {
     bool echo;                   /* every message is sent back */
     bool greet;                  /* on_open sends "welcome" */
     bool close_in_open;
+    bool beside; /* on the loop of another world */
+    /*
+     * What the layer above does where a session moves: called with "leave", "arrive", "ask" and
+     * "arrived". NULL: it gives "state", "place" and "rest" at once.
+     */
+    enum world_move (*on_move)(struct world *world, struct eio_session *session, const char *step);
 };
 
 /* Suite-like settings: pings every 300 ms with 200 ms patience. */
 void world_init(struct world *world);
 void world_open(struct world *world);
 void world_close(struct world *world);
+/* Another server on the same loop and clock; closed with world_close before the first. */
+void world_open_beside(struct world *world, struct world *first);
 /* Some turns, in which all that can happen without time does. */
 void world_settle(struct world *world);
 /* Moves the clock in small steps, with turns between. */
@@ -57,6 +67,8 @@ struct client {
 void client_open(struct client *client, struct world *world);
 void client_close(struct client *client);
 void client_send(struct client *client, struct str bytes);
+/* The same on a connection that may have ended. */
+void client_try(struct client *client, struct str bytes);
 /* Sends a request for "/socket.io/?EIO=4&transport=polling" and `more`; no answer is awaited. */
 void client_request(struct client *client, const char *method, const char *more, struct str body);
 /* Awaits an answer. */
