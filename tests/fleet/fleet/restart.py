@@ -10,7 +10,7 @@ from fleet.latency import latencies, p99
 from fleet.requests import tell_failures, tell_problems
 from fleet.scenarios import scenario
 from fleet.show import Show, megabytes
-from fleet.world import MARKET_MEMBERS, Seat, World
+from fleet.world import Seat, World
 
 PACE = 120  # clients that are opened a second
 POLLING_SHARE = 50  # one client of so many stays with polling
@@ -59,7 +59,7 @@ class Restart:
         self.windows[seat.number] = (start, now_ms())
 
 
-def open_witnesses(world: World, count: int) -> tuple[Crowd, dict[int, list[Person]]]:
+def open_witnesses(world: World, markets: list[str], count: int) -> tuple[Crowd, dict[int, list[Person]]]:
     """
     Clients that go to one gateway each, without the proxy, in a process of their own, so that their times tell of the
     gateways: seat → people.
@@ -68,7 +68,7 @@ def open_witnesses(world: World, count: int) -> tuple[Crowd, dict[int, list[Pers
     for seat in world.seats:
         people = world.new_people(count, f"w{seat.number}-")
         for number, person in enumerate(people):
-            person.rooms = [f"market:c{(number + turn) % world.markets}" for turn in range(WITNESS_MARKETS)]
+            person.rooms = sorted({markets[(number + turn) % len(markets)] for turn in range(WITNESS_MARKETS)})
         by_seat[seat.number] = people
         crowd.open(people, seat.gateway.url, ["websocket"], PACE)
     return crowd, by_seat
@@ -108,14 +108,14 @@ def rolling_restart(show: Show) -> None:
     times = {"DRAIN_DELAY": 2000, "DRAIN_WINDOW": 20000} if show.full else {"DRAIN_DELAY": 800, "DRAIN_WINDOW": 1500}
     limit = 250 if show.full else 100
     with World(show.directory, show.wishes.proxy, HANDSHAKE_RATE=limit, **times) as world:
-        world.markets = max(1, clients // MARKET_MEMBERS)
         crowd, people = world.crowd(), world.new_people(clients)
+        markets = sorted({room for person in people for room in person.rooms})
         pollers = people[::POLLING_SHARE]
         others = [person for person in people if person not in pollers]
         world.publish(people, rate)
         crowd.open(others, world.proxy.url, ["polling", "websocket"], PACE)
         crowd.open(pollers, world.proxy.url, ["polling"], PACE)
-        witnesses, by_seat = open_witnesses(world, 20 if show.full else 4)
+        witnesses, by_seat = open_witnesses(world, markets, 20 if show.full else 4)
         crowd.wait_settled(settle_time(clients, PACE))
         witnesses.wait_settled(settle_time(clients, PACE))
         crowd.wait("websocket", len(others), 30)

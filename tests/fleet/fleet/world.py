@@ -41,7 +41,6 @@ class World:
         self.crowds: list[Crowd] = []
         self.parts: list = []  # how each is stopped, in the order they were started
         self.problems: list[str] = []
-        self.markets = 1
         self.rng = random.Random(1)
         self.traffic: Traffic | None = None
 
@@ -124,9 +123,9 @@ class World:
 
     def new_people(self, count: int, prefix: str = "c") -> list[Person]:
         """Each in one market of about MARKET_MEMBERS."""
-        self.markets = max(1, count // MARKET_MEMBERS)
+        markets = max(1, count // MARKET_MEMBERS)
         return [Person(f"{prefix}{number}", f"sub-{prefix}{number}", f"0x{self.rng.getrandbits(160):040x}",
-                       [f"market:{prefix}{number % self.markets}"]) for number in range(count)]
+                       [f"market:{prefix}{number % markets}"]) for number in range(count)]
 
     def crowd(self, name: str = "crowd", processes: int = 2) -> Crowd:
         crowd = Crowd(self.directory, name, processes)
