@@ -85,11 +85,8 @@ def tell_latency(show: Show, world: World, restart: Restart, by_seat: dict[int, 
         worst = max(worst, p99(values))
         show.tell(f"p99 elsewhere, gateway {seat}", f"{p99(values):.1f} ms")
     show.tell("p99 before", f"{calm:.1f} ms")
-    text = f"{worst / calm if calm else 0:.2f} times that before"
-    if show.full:
-        show.promise("worst p99 elsewhere", text, 0 < worst < 2 * calm, "not less than twice")
-    else:
-        show.tell("worst p99 elsewhere", text)
+    show.timing("worst p99 elsewhere", f"{worst / calm if calm else 0:.2f} times that before", 0 < worst < 2 * calm,
+                "not less than twice")
     show.promise("deliveries to witnesses elsewhere", samples, samples > 0, "none")
 
 

@@ -49,6 +49,13 @@ class Show:
     def equal(self, what: str, value, wanted) -> None:
         self.promise(what, value, value == wanted, f"not {self._text(wanted)}")
 
+    def timing(self, what: str, value, good: bool, wanted: str) -> None:
+        """A promise about time is one only where nothing else is going on."""
+        if self.full:
+            self.promise(what, value, good, wanted)
+        else:
+            self.tell(what, value)
+
     def failed(self, text: str) -> None:
         self.promise("problem", text, False)
 
