@@ -14,6 +14,8 @@
 #include "http/request.h"
 #include "util/clock.h"
 
+enum { HANDED_MAX = 8192 };
+
 static const char secret[] = "a secret of at least thirty-two bytes";
 
 /* --- In place of engineio/session.c --- */
@@ -51,7 +53,7 @@ void eio_session_close(struct eio_session *session, enum eio_close_reason reason
     }
 }
 
-/* Without memory the test ends: what is handed is small. */
+/* There is room, also where a test makes allocations fail. */
 static void hand(struct eio_session *session, struct str text)
 {
     buf_clear(&session->handed);
@@ -69,9 +71,11 @@ void eio_session_ask(struct eio_session *session, struct str place)
     hand(session, place);
 }
 
+/* What is sent to it from now on is too late. */
 void eio_session_hand_over(struct eio_session *session, struct str rest)
 {
     hand(session, rest);
+    eio_session_close(session, EIO_CLOSE_MOVED);
 }
 
 const char *eio_session_peer(const struct eio_session *session)
@@ -268,6 +272,14 @@ static void call_publish(struct app_world *world, struct words *words)
     }
 }
 
+/* Its rooms are all of one. */
+static unsigned partition_of(const struct app_world *world, struct str rooms)
+{
+    struct str room;
+    str_split(&rooms, ',', &room);
+    return bus_partition(&world->options.bus.keys, room);
+}
+
 uint64_t app_world_emit(struct app_world *world, const char *event, const char *rooms,
                         const char *payload)
 {
@@ -276,7 +288,8 @@ uint64_t app_world_emit(struct app_world *world, const char *event, const char *
     add_text(&words, "EVAL");
     assert_int_equal(buf_append(add_word(&words), bus_publish_script.text), OK);
     struct buf *keys = add_word(&words);
-    assert_int_equal(bus_clock_key(&world->options.bus.keys, 0, add_word(&words)), OK);
+    assert_int_equal(
+        bus_clock_key(&world->options.bus.keys, partition_of(world, rest), add_word(&words)), OK);
     size_t logs = add_log_keys(&words, world, rest);
     assert_int_equal(buf_append_u64(keys, 1 + logs), OK);
     add_text(&words, event);
@@ -313,12 +326,24 @@ unsigned app_world_members(struct app_world *world, const char *room)
 
 /* --- Persons --- */
 
+static void init_session(struct app_world *world, struct eio_session *person)
+{
+    *person = (struct eio_session){.world = world};
+    assert_int_equal(buf_reserve(&person->handed, HANDED_MAX), OK);
+}
+
+enum err person_arrives_with(struct app_world *world, struct eio_session *person, struct str state)
+{
+    init_session(world, person);
+    enum err err = sio_server_session_ops()->on_arrive(world->sockets, person, state);
+    person->open = !err;
+    return err;
+}
+
 bool person_open(struct app_world *world, struct eio_session *person)
 {
     struct http_request request = {0};
-    *person = (struct eio_session){.world = world};
-    buf_init(&person->sent, 0);
-    buf_init(&person->line, 0);
+    init_session(world, person);
     person->open = !sio_server_session_ops()->on_open(world->sockets, person, &request);
     return person->open;
 }

@@ -49,6 +49,8 @@ struct eio_session {
 
 /* A session, without CONNECT. False: no memory. */
 bool person_open(struct app_world *world, struct eio_session *person);
+/* A session that comes from another gateway with that text. */
+enum err person_arrives_with(struct app_world *world, struct eio_session *person, struct str state);
 /* A message packet from the client, as it is behind the "4". */
 void person_says(struct eio_session *person, const char *text);
 /* CONNECT with a good token of these claims (NULL address: none). */
