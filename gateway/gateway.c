@@ -8,6 +8,7 @@
 #include "engineio/server.h"
 #include "http/server.h"
 #include "ops/answer.h"
+#include "ops/drain.h"
 #include "ops/heartbeat.h"
 #include "ops/server.h"
 #include "socketio/server.h"
@@ -30,6 +31,7 @@ enum { QUEUE_SHARE_OF_MISSED = 2, FAREWELL_MS = 1000 };
 
 struct gateway {
     struct loop *loop;
+    const struct gateway_settings *settings;
     char id[EIO_GATEWAY_ID_LEN + 1];
     struct app_options app_options;
     struct sio_server_options sio_options;
@@ -47,25 +49,74 @@ struct gateway {
     struct worker_answers *answers; /* … or of a worker … */
     uint16_t supervisor_ops_port;   /* … whose supervisor listens there */
     struct ops_heartbeat heartbeat;
+    struct ops_drain drain;
 };
+
+/* --- Settings that may change while the gateway runs --- */
+
+static void change_app_options(struct app_options *options, const struct gateway_settings *settings)
+{
+    options->auth =
+        (struct app_auth_options){.algorithm = (enum app_auth_algorithm)settings->jwt_algorithm,
+                                  .secret = settings->jwt_secret,
+                                  .issuer = settings->jwt_issuer,
+                                  .audience = settings->jwt_audience,
+                                  .leeway_s = settings->jwt_leeway_s};
+    options->subscribe_timeout_ms = settings->subscribe_timeout_ms;
+    options->linger_ms = settings->room_linger_ms;
+    options->max_rooms = settings->max_rooms;
+    /* As many as if every client had just left a page. */
+    options->max_idle_rooms = settings->max_connections;
+    options->max_history = settings->max_history;
+}
+
+static void change_http_options(struct http_server_options *options,
+                                const struct gateway_settings *settings)
+{
+    options->net.max_connections =
+        settings->max_connections * CONNECTIONS_PER_CLIENT + CONNECTIONS_SPARE;
+    options->head_timeout_ms = settings->header_timeout_ms;
+    options->body_timeout_ms = settings->body_timeout_ms;
+    options->idle_timeout_ms = settings->idle_timeout_ms;
+    options->cors_origins = settings->cors_origins;
+}
+
+static void change_eio_options(struct eio_server_options *options,
+                               const struct gateway_settings *settings)
+{
+    options->upgrade_timeout_ms = settings->upgrade_timeout_ms;
+    options->max_sessions = settings->max_connections;
+    options->max_packets_per_post = settings->max_packets_per_post;
+    options->handshake_rate = settings->handshake_rate;
+    options->handshake_burst = settings->handshake_burst;
+}
+
+/* The rooms look most of them up whenever they need them. */
+static void change_options(struct gateway *gateway, const struct gateway_settings *settings)
+{
+    gateway->settings = settings;
+    change_app_options(&gateway->app_options, settings);
+    change_http_options(&gateway->http_options, settings);
+    change_eio_options(&gateway->eio_options, settings);
+    gateway->sio_options.connect_timeout_ms = settings->connect_timeout_ms;
+}
+
+void gateway_reload(struct gateway *gateway, const struct gateway_settings *settings)
+{
+    change_options(gateway, settings);
+    http_server_change(gateway->http, &gateway->http_options);
+    app_options_changed(gateway->app);
+}
+
+/* --- Settings that may not --- */
 
 static void fill_app_options(struct app_options *options, const struct gateway_settings *settings,
                              const char *gateway_id)
 {
     *options = (struct app_options){
-        .auth = {.algorithm = (enum app_auth_algorithm)settings->jwt_algorithm,
-                 .secret = settings->jwt_secret,
-                 .issuer = settings->jwt_issuer,
-                 .audience = settings->jwt_audience,
-                 .leeway_s = settings->jwt_leeway_s},
         .token_expiring_ms = settings->token_expiring_ms,
         .token_cache = settings->token_cache,
         .token_cache_ttl_ms = settings->token_cache_ttl_ms,
-        .subscribe_timeout_ms = settings->subscribe_timeout_ms,
-        .linger_ms = settings->room_linger_ms,
-        .max_rooms = settings->max_rooms,
-        /* As many as if every client had just left a page. */
-        .max_idle_rooms = settings->max_connections,
         .bus = {.keys = bus_settings_keys(&settings->bus),
                 .redis = &settings->redis,
                 .batch = (unsigned)settings->bus.batch,
@@ -75,7 +126,6 @@ static void fill_app_options(struct app_options *options, const struct gateway_s
         /* It is handed over in one go, and other things may be waiting. */
         .recovery_bytes = settings->client_queue_bytes / QUEUE_SHARE_OF_MISSED,
         .recent_bytes = settings->recent_bytes,
-        .max_history = settings->max_history,
         .max_connections_per_user = settings->max_connections_per_user,
         .heartbeat_ms = settings->bus.heartbeat_ms,
     };
@@ -87,21 +137,15 @@ static void fill_http_options(struct http_server_options *options,
 {
     *options = (struct http_server_options){
         .net = {.host = settings->host,
-                .port = (uint16_t)settings->port,
+                .port = settings->worker_channel ? settings->worker_port : (uint16_t)settings->port,
                 .reuse_port = settings->worker_channel != 0,
                 .backlog = LISTEN_BACKLOG,
-                .max_connections =
-                    settings->max_connections * CONNECTIONS_PER_CLIENT + CONNECTIONS_SPARE,
                 .queue_bytes = settings->client_queue_bytes,
                 .stall_ms = settings->client_stall_ms,
                 .slice_us = SLICE_US},
         .max_head = settings->max_header_bytes,
         .max_headers = settings->max_headers,
         .max_body = settings->max_payload,
-        .head_timeout_ms = settings->header_timeout_ms,
-        .body_timeout_ms = settings->body_timeout_ms,
-        .idle_timeout_ms = settings->idle_timeout_ms,
-        .cors_origins = settings->cors_origins,
     };
 }
 
@@ -111,7 +155,6 @@ static void fill_options(struct gateway *gateway, const struct gateway_settings 
     fill_app_options(&gateway->app_options, settings, gateway->id);
     fill_http_options(&gateway->http_options, settings);
     gateway->sio_options = (struct sio_server_options){
-        .connect_timeout_ms = settings->connect_timeout_ms,
         .spare_after_ms = SPARE_AFTER_MS,
         .attachment_timeout_ms = ATTACHMENT_TIMEOUT_MS,
         .max_attachments = settings->max_attachments,
@@ -122,12 +165,10 @@ static void fill_options(struct gateway *gateway, const struct gateway_settings 
         .path = STR("/socket.io/"),
         .ping_interval_ms = settings->ping_interval_ms,
         .ping_timeout_ms = settings->ping_timeout_ms,
-        .upgrade_timeout_ms = settings->upgrade_timeout_ms,
         .max_payload = settings->max_payload,
-        .max_sessions = settings->max_connections,
-        .max_packets_per_post = settings->max_packets_per_post,
         .queue_bytes = settings->client_queue_bytes,
     };
+    change_options(gateway, settings);
 }
 
 static enum err join_fleet(struct gateway *gateway, const struct gateway_settings *settings)
@@ -148,8 +189,10 @@ static enum err open_ops(struct gateway *gateway, struct loop *loop,
     gateway->sources = (struct ops_sources){.app = gateway->app,
                                             .engine = gateway->engine,
                                             .net = http_server_net(gateway->http),
+                                            .drain = &gateway->drain,
                                             .started_ms = clock_wall_ms()};
-    gateway->supervisor_ops_port = (uint16_t)settings->ops_port;
+    ops_drain_init(&gateway->drain, loop, gateway->app, gateway->engine, gateway->http);
+    gateway->supervisor_ops_port = settings->worker_ops_port;
     return settings->worker_channel
                ? worker_answers_open(loop, settings->worker_channel, &gateway->sources,
                                      &gateway->answers)
@@ -244,6 +287,20 @@ enum err gateway_open(struct loop *loop, const struct gateway_settings *settings
     return OK;
 }
 
+void gateway_drain(struct gateway *gateway, void (*on_done)(void *owner), void *owner)
+{
+    if (!gateway_draining(gateway)) {
+        ops_heartbeat_set_draining(&gateway->heartbeat, true);
+        ops_drain_begin(&gateway->drain, gateway->settings->drain_delay_ms,
+                        gateway->settings->drain_window_ms, on_done, owner);
+    }
+}
+
+bool gateway_draining(const struct gateway *gateway)
+{
+    return ops_draining(&gateway->drain);
+}
+
 void gateway_close(struct gateway *gateway)
 {
     if (!gateway) {
@@ -251,6 +308,7 @@ void gateway_close(struct gateway *gateway)
     }
     valve_fini(&gateway->valve);
     ops_heartbeat_stop(&gateway->heartbeat);
+    ops_drain_fini(&gateway->drain);
     ops_server_free(gateway->ops);
     worker_answers_close(gateway->answers);
     if (gateway->http) {

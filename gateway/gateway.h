@@ -22,6 +22,17 @@ struct gateway;
  */
 MUST_CHECK enum err gateway_open(struct loop *loop, const struct gateway_settings *settings,
                                  struct gateway **ret_gateway, struct buf *complaint);
+/*
+ * Takes over those of the settings that are CONFIG_RELOADABLE, and borrows them from now on in
+ * place of those before; the others must be as they were. Nobody is disconnected.
+ */
+void gateway_reload(struct gateway *gateway, const struct gateway_settings *settings);
+/*
+ * Hands the clients on and tells `on_done` when the last is gone: see ops/drain.h. With the DRAIN_*
+ * settings as they are now. A second call changes nothing.
+ */
+void gateway_drain(struct gateway *gateway, void (*on_done)(void *owner), void *owner);
+bool gateway_draining(const struct gateway *gateway);
 /* Stops accepting, ends every session by a transport close, and frees. NULL is fine. */
 void gateway_close(struct gateway *gateway);
 

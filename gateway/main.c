@@ -9,6 +9,7 @@
 
 #include "gateway.h"
 #include "log/log.h"
+#include "reload.h"
 #include "workers/cpus.h"
 #include "workers/supervisor.h"
 
@@ -23,10 +24,15 @@ static void print_help(void)
            "  --check-config            print the settings as they would be used, and exit;\n"
            "                            status 2 and a complaint when one is wrong\n\n"
            "Every setting is a flag or an environment variable (in brackets, with its\n"
-           "default); the flag wins.\n");
+           "default), or a line of the settings file; the flag wins, then the variable.\n"
+           "SIGHUP reloads those with \"reload\".\n");
     config_print_help(gateway_option_table(), stdout);
-    printf("\nSignals: SIGTERM and SIGINT end it; a supervisor (--workers) passes them to its\n"
-           "workers, SIGHUP too.\n\n"
+    printf("\nSignals:\n"
+           "  SIGTERM  hands the clients on to other gateways, then ends it\n"
+           "  SIGINT, a second SIGTERM\n"
+           "           end it now\n"
+           "  SIGHUP   reads the settings file and the files with secrets again\n"
+           "A supervisor (--workers) passes them to its workers.\n\n"
            "Exit status:\n"
            "  0  a signal ended it\n"
            "  1  it could not start or go on\n"
@@ -46,27 +52,15 @@ static bool take_flag(int *argc, char **argv, const char *flag)
     return false;
 }
 
-/* Loads and checks; complains on standard error. *ret_strings as in config_load. */
-static enum err read_settings(int argc, char **argv, struct gateway_settings *settings,
-                              char **ret_strings)
+/* Complains on standard error. */
+static enum err read_settings(int argc, char **argv, struct live_settings *live)
 {
-    struct buf complaint;
-    buf_init(&complaint, 0);
-    int rest = 0;
-    enum err err =
-        config_load(gateway_option_table(), argc, argv, settings, &rest, ret_strings, &complaint);
-    if (!err && rest < argc) {
-        err = buf_printf(&complaint, "unexpected argument \"%s\"; --help tells the usage",
-                         argv[rest]);
-        err = err ? err : ERR_INVALID;
-    }
-    err = err ? err : gateway_settings_check(settings, &complaint);
+    struct buf complaint = {0};
+    enum err err = live_settings_load(live, argc, argv, &complaint);
     if (err) {
         const char *text = buf_cstr(&complaint);
         fprintf(stderr, "guesslyfe-gateway: %s\n", text && *text ? text : err_name(err));
     }
-    settings->redis.client_name = "guesslyfe-gateway";
-    settings->redis.reconnect = true;
     buf_fini(&complaint);
     return err;
 }
@@ -89,12 +83,18 @@ static void raise_descriptor_limit(const struct gateway_settings *settings)
     }
 }
 
-static void on_signal(evutil_socket_t number, short what, void *arg)
+/* --- Signals --- */
+
+struct process {
+    struct loop *loop;
+    struct live_settings *live;
+    struct gateway *gateway;
+};
+
+static void stop(void *owner)
 {
-    (void)what;
-    struct loop *loop = arg;
-    log_info("stopping", LOG_CSTR("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"));
-    loop_stop(loop);
+    struct process *process = owner;
+    loop_stop(process->loop);
 }
 
 /* A worker is silent: its supervisor says where all of them listen. */
@@ -107,43 +107,83 @@ static void log_listening(const struct gateway *gateway)
     }
 }
 
-/* Runs until a signal or an error of the loop itself. */
-static enum err run(struct loop *loop, struct gateway *gateway)
+/* Hands the clients on first; whoever does not want to wait for that sends another. */
+static void on_term(evutil_socket_t number, short what, void *arg)
 {
-    struct event *term = evsignal_new(loop_base(loop), SIGTERM, on_signal, loop);
-    struct event *interrupt = evsignal_new(loop_base(loop), SIGINT, on_signal, loop);
-    enum err err = ERR_NOMEM;
-    if (term && interrupt && event_add(term, NULL) == 0 && event_add(interrupt, NULL) == 0) {
-        log_listening(gateway);
-        err = loop_run(loop);
+    (void)number;
+    (void)what;
+    struct process *process = arg;
+    log_info("stopping", LOG_CSTR("signal", "SIGTERM"));
+    if (gateway_draining(process->gateway)) {
+        stop(process);
+    } else {
+        gateway_drain(process->gateway, stop, process);
     }
-    if (term) {
-        event_free(term);
+}
+
+static void on_interrupt(evutil_socket_t number, short what, void *arg)
+{
+    (void)number;
+    (void)what;
+    log_info("stopping", LOG_CSTR("signal", "SIGINT"));
+    stop(arg);
+}
+
+static void on_hangup(evutil_socket_t number, short what, void *arg)
+{
+    (void)number;
+    (void)what;
+    struct process *process = arg;
+    log_info("reloading", LOG_CSTR("signal", "SIGHUP"));
+    live_settings_reload(process->live, process->gateway);
+    raise_descriptor_limit(&process->live->now);
+}
+
+static const struct {
+    int number;
+    event_callback_fn on_signal;
+} signals[] = {{SIGTERM, on_term}, {SIGINT, on_interrupt}, {SIGHUP, on_hangup}};
+
+/* Runs until a signal or an error of the loop itself. */
+static enum err run(struct process *process)
+{
+    struct event *events[ARRAY_LEN(signals)] = {NULL};
+    enum err err = OK;
+    for (size_t i = 0; i < ARRAY_LEN(signals) && !err; i++) {
+        events[i] = evsignal_new(loop_base(process->loop), signals[i].number, signals[i].on_signal,
+                                 process);
+        err = events[i] && event_add(events[i], NULL) == 0 ? OK : ERR_NOMEM;
     }
-    if (interrupt) {
-        event_free(interrupt);
+    if (!err) {
+        log_listening(process->gateway);
+        err = loop_run(process->loop);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+        if (events[i]) {
+            event_free(events[i]);
+        }
     }
     return err;
 }
 
-static int serve(const struct gateway_settings *settings)
+static int serve(struct live_settings *live)
 {
-    struct buf complaint;
-    buf_init(&complaint, 0);
-    struct gateway *gateway = NULL;
-    struct loop *loop = loop_new();
-    enum err err = loop ? gateway_open(loop, settings, &gateway, &complaint) : ERR_NOMEM;
+    struct buf complaint = {0};
+    struct process process = {.loop = loop_new(), .live = live};
+    enum err err = process.loop
+                       ? gateway_open(process.loop, &live->now, &process.gateway, &complaint)
+                       : ERR_NOMEM;
     if (err) {
         const char *why = buf_cstr(&complaint);
         log_error("could not start", LOG_CSTR("why", why && *why ? why : err_name(err)));
     } else {
-        err = run(loop, gateway);
+        err = run(&process);
         if (err) {
             log_error("event loop failed", LOG_ERR(err));
         }
     }
-    gateway_close(gateway);
-    loop_free(loop);
+    gateway_close(process.gateway);
+    loop_free(process.loop);
     buf_fini(&complaint);
     if (!err) {
         log_info("stopped");
@@ -154,16 +194,17 @@ static int serve(const struct gateway_settings *settings)
 /* A worker's life: that of a gateway alone, on the port of all. */
 static int work(void *owner, const struct worker_place *place)
 {
-    struct gateway_settings settings = *(const struct gateway_settings *)owner;
-    settings.port = place->port;
-    settings.ops_port = place->ops_port;
-    settings.worker = place->index;
-    settings.worker_channel = place->channel;
-    return serve(&settings);
+    struct live_settings *live = owner; /* the worker's own from now on */
+    live->now.worker_port = place->port;
+    live->now.worker_ops_port = place->ops_port;
+    live->now.worker = place->index;
+    live->now.worker_channel = place->channel;
+    return serve(live);
 }
 
-static int supervise(struct gateway_settings *settings, unsigned workers)
+static int supervise(struct live_settings *live, unsigned workers)
 {
+    const struct gateway_settings *settings = &live->now;
     const struct supervisor_options options = {.host = settings->host,
                                                .ops_host = settings->ops_host,
                                                .port = (uint16_t)settings->port,
@@ -171,7 +212,7 @@ static int supervise(struct gateway_settings *settings, unsigned workers)
                                                .workers = workers,
                                                .version = GUESSLYFE_VERSION,
                                                .work = work,
-                                               .owner = settings};
+                                               .owner = live};
     return supervisor_run(&options);
 }
 
@@ -185,18 +226,20 @@ static unsigned workers_wanted(const struct gateway_settings *settings)
 static int show(const struct gateway_settings *settings)
 {
     config_print_values(gateway_option_table(), settings, stdout);
+    config_print_reloadable(gateway_option_table(), stdout);
     return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int run_with(struct gateway_settings *settings)
+static int run_with(struct live_settings *live)
 {
+    const struct gateway_settings *settings = &live->now;
     /* Writing to a connection that is gone is an error to be handled, not the process' end. */
     signal(SIGPIPE, SIG_IGN);
     log_setup((enum log_level)settings->log_level, (enum log_format)settings->log_format, NULL,
               NULL);
     raise_descriptor_limit(settings);
     unsigned workers = workers_wanted(settings);
-    return workers > 1 ? supervise(settings, workers) : serve(settings);
+    return workers > 1 ? supervise(live, workers) : serve(live);
 }
 
 int main(int argc, char **argv)
@@ -210,13 +253,11 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     bool check_only = take_flag(&argc, argv, "--check-config");
-    struct gateway_settings settings;
-    memset(&settings, 0, sizeof settings);
-    char *strings = NULL;
+    struct live_settings live;
     int status = EXIT_USAGE;
-    if (!read_settings(argc, argv, &settings, &strings)) {
-        status = check_only ? show(&settings) : run_with(&settings);
+    if (!read_settings(argc, argv, &live)) {
+        status = check_only ? show(&live.now) : run_with(&live);
     }
-    free(strings);
+    live_settings_fini(&live);
     return status;
 }

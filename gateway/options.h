@@ -16,6 +16,7 @@
 #include "util/err.h"
 
 struct gateway_settings {
+    const char *config_file;
     const char *host, *ops_host;
     uint64_t port, ops_port;
     const char *cors_origins;
@@ -31,6 +32,8 @@ struct gateway_settings {
 
     uint64_t max_connections, max_connections_per_user, max_rooms, max_history, recent_bytes,
         max_payload;
+    uint64_t handshake_rate, handshake_burst;
+    uint64_t drain_delay_ms, drain_window_ms;
     uint64_t max_header_bytes, max_headers, max_packets_per_post, max_attachments;
     uint64_t client_queue_bytes, client_stall_ms;
     uint64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms;
@@ -43,7 +46,8 @@ struct gateway_settings {
     unsigned log_level, log_format;
 
     /* Not in the table: what a process is among the workers of a supervisor. */
-    unsigned worker;    /* its index, from 0; 0 without a supervisor */
+    unsigned worker;                       /* its index, from 0; 0 without a supervisor */
+    uint16_t worker_port, worker_ops_port; /* of all of them, instead of port and ops_port */
     int worker_channel; /* descriptor for workers/answers.h; 0: there is no supervisor */
 };
 

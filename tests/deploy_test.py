@@ -74,7 +74,8 @@ class Nginx(unittest.TestCase):
 
     @classmethod
     def start_gateway(cls):
-        environment = {"PORT": "0", "HOST": "127.0.0.1", "OPS_PORT": "0", "JWT_SECRET": "x" * 32, "REDIS_PORT": str(free_port())}
+        environment = {"PORT": "0", "HOST": "127.0.0.1", "OPS_PORT": "0", "JWT_SECRET": "x" * 32, "REDIS_PORT": str(free_port()),
+                       "DRAIN_DELAY": "0", "DRAIN_WINDOW": "0"}
         gateway = subprocess.Popen([GATEWAY], env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         for line in gateway.stderr:
             if match := re.search(rb"msg=listening port=(\d+)", line):
@@ -89,7 +90,7 @@ class Nginx(unittest.TestCase):
                        (r"/etc/ssl/certs/\S+\.pem", str(cls.scratch / "certificate")),
                        (r"/etc/ssl/private/\S+\.key", str(cls.scratch / "key")),
                        (r"listen 443 ssl", f"listen 127.0.0.1:{cls.port} ssl"), (r" +listen \[::\].*\n", ""),
-                       (r"(?m)^    server 127.0.0.1:3000;", f"    server 127.0.0.1:{gateway_port};"))
+                       (r"(?m)^    server 127.0.0.1:3000 ", f"    server 127.0.0.1:{gateway_port} "))
         (cls.scratch / "site.conf").write_text(site, encoding="utf-8")
         (cls.scratch / "main.conf").write_text(MAIN.format(scratch=cls.scratch), encoding="utf-8")
 

@@ -34,7 +34,7 @@ def settings_of(program):
     secrets = {"JWT_SECRET": "x" * 32, "REDIS_PASSWORD": "x", "REDIS_SENTINEL_PASSWORD": "x"}
     done = run(program, "--check-config", **secrets, REDIS_SENTINELS="x", REDIS_SENTINEL_MASTER="x")
     assert done.returncode == 0, done.stderr
-    values = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    values = dict(line.split("=", 1) for line in done.stdout.splitlines() if not line.startswith("#"))
     return [*values, *(name + "_FILE" for name, value in values.items() if value == "***")]
 
 

@@ -1,5 +1,6 @@
 #include "config/internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +8,8 @@
 struct load {
     struct config_table table;
     void *settings;
-    char **lines; /* by option: what was read from its file, or NULL */
+    char **lines;                     /* by option: what was read from its file, or NULL */
+    struct config_settings_file file; /* all zero without */
     struct buf *complaint;
 };
 
@@ -62,6 +64,23 @@ static const char *variable(const char *name)
     return text && *text ? text : NULL;
 }
 
+/* From the settings file, or as it is without. */
+static enum err load_said(struct load *load, const struct config_option *option)
+{
+    if (!load->file.said) {
+        return set_default(load, option);
+    }
+    const struct config_said *value = &load->file.said[option - load->table.options];
+    const struct config_said *path = value + load->table.count;
+    char source[48];
+    snprintf(source, sizeof source, "settings file, line %u",
+             value->text ? value->line : path->line);
+    if (value->text) {
+        return config_set_value(option, source, value->text, load->settings, load->complaint);
+    }
+    return path->text ? set_from_file(load, option, source, path->text) : set_default(load, option);
+}
+
 static enum err load_variable(struct load *load, const struct config_option *option)
 {
     const char *text = variable(option->env);
@@ -76,10 +95,10 @@ static enum err load_variable(struct load *load, const struct config_option *opt
             return set_from_file(load, option, "environment", path);
         }
     }
-    return set_default(load, option);
+    return load_said(load, option);
 }
 
-static enum err load_environment(struct load *load)
+static enum err load_variables(struct load *load)
 {
     enum err err = OK;
     for (size_t i = 0; i < load->table.count && !err; i++) {
@@ -145,6 +164,36 @@ static const char **string_at(const struct load *load, size_t i)
     return is_string ? (const char **)(void *)((char *)load->settings + option->offset) : NULL;
 }
 
+static enum err load_all(struct load *load, int argc, char **argv, int *ret_rest)
+{
+    *ret_rest = 1;
+    enum err err = load_variables(load);
+    return err ? err : load_flags(load, argc, argv, ret_rest);
+}
+
+/* The path of the settings file, as far as it is known; NULL without. */
+static const char *settings_path(const struct load *load)
+{
+    for (size_t i = 0; i < load->table.count; i++) {
+        if (load->table.options[i].flags & CONFIG_SETTINGS_FILE) {
+            return *string_at(load, i);
+        }
+    }
+    return NULL;
+}
+
+/* Only flags and variables tell where the settings file is, and they go before what it says. */
+static enum err load_with_file(struct load *load, int argc, char **argv, int *ret_rest)
+{
+    enum err err = load_all(load, argc, argv, ret_rest);
+    const char *path = err ? NULL : settings_path(load);
+    if (!path) {
+        return err;
+    }
+    err = config_settings_file_read(load->table, path, &load->file, load->complaint);
+    return err ? err : load_all(load, argc, argv, ret_rest);
+}
+
 /* Copies all strings into one block: arguments, environment and lines are not there for long. */
 static enum err own_strings(struct load *load, char **ret_strings)
 {
@@ -179,18 +228,21 @@ static void finish(struct load *load, enum err err)
         forget_line(load->lines[i]);
     }
     free(load->lines);
+    config_settings_file_fini(&load->file);
 }
 
 enum err config_load(struct config_table table, int argc, char **argv, void *settings,
                      int *ret_rest, char **ret_strings, struct buf *complaint)
 {
-    struct load load = {table, settings, calloc(table.count + 1, sizeof *load.lines), complaint};
+    struct load load = {.table = table,
+                        .settings = settings,
+                        .lines = calloc(table.count + 1, sizeof *load.lines),
+                        .complaint = complaint};
     if (!load.lines) {
         return ERR_NOMEM;
     }
-    int at = 1;
-    enum err err = load_environment(&load);
-    err = err ? err : load_flags(&load, argc, argv, &at);
+    int at;
+    enum err err = load_with_file(&load, argc, argv, &at);
     err = err ? err : own_strings(&load, ret_strings);
     finish(&load, err);
     if (!err) {

@@ -3,11 +3,15 @@
  * all read the same rows.
  *
  * A program has a struct of settings and a table of rows that point into it. Precedence: flag, then
- * environment, then the row's default. A refusal names the setting, where it came from, what it was
- * and what would be right.
+ * environment, then the settings file, then the row's default. A refusal names the setting, where
+ * it came from, what it was and what would be right.
  *
  * A secret NAME may also stand in a file: NAME_FILE (--name-file) is the file's path, and the value
  * is its first line. NAME goes before it in the environment; of two flags the last one counts.
+ *
+ * A table may have one option that names a settings file: NAME=value a line, NAME_FILE=path for a
+ * secret; blank lines and those that begin with # are left out. A value may stand in quotes, single
+ * or double, between which everything is meant as it is written. What is in no row is refused.
  */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
@@ -30,8 +34,9 @@ enum config_type {
 };
 
 enum config_flags {
-    CONFIG_SECRET = 1 << 0,     /* a string; never printed; NAME_FILE exists as well */
-    CONFIG_RELOADABLE = 1 << 1, /* may change while the program runs */
+    CONFIG_SECRET = 1 << 0,        /* a string; never printed; NAME_FILE exists as well */
+    CONFIG_RELOADABLE = 1 << 1,    /* may change while the program runs */
+    CONFIG_SETTINGS_FILE = 1 << 2, /* a string; the settings file's path; --config exists as well */
 };
 
 struct config_option {
@@ -76,10 +81,20 @@ const struct config_option *config_find_flag(struct config_table table, struct s
 bool config_nearest_flag(struct config_table table, struct str name,
                          char ret_flag[CONFIG_FLAG_MAX]);
 
+/* Whether the option has the same value in both. */
+bool config_same_value(const struct config_option *option, const void *a, const void *b);
+/* A string stays where it is. */
+void config_copy_value(const struct config_option *option, void *settings, const void *from);
+/* Appends the value as it would be written, a secret as "***"; nothing where it is unset. */
+MUST_CHECK enum err config_write_value(const struct config_option *option, const void *settings,
+                                       struct buf *out);
+
 /* The options part of --help, by groups, in 80 columns. */
 void config_print_help(struct config_table table, FILE *out);
 /* One "NAME=value" a line, as they hold now, secrets as "***". */
 void config_print_values(struct config_table table, const void *settings, FILE *out);
+/* The names of those that may change while the program runs, as remarks of a settings file. */
+void config_print_reloadable(struct config_table table, FILE *out);
 /* Markdown: a heading and a table for each group. */
 void config_print_markdown(struct config_table table, FILE *out);
 /* The options of a man page: a subsection for each group. */

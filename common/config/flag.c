@@ -21,6 +21,7 @@ void config_file_row(const struct config_option *secret, struct config_file_row 
                                              .group = secret->group,
                                              .type = CONFIG_STRING,
                                              .unit = "file",
+                                             .flags = secret->flags & CONFIG_RELOADABLE,
                                              .help = ret_row->help};
 }
 
@@ -35,6 +36,9 @@ static size_t each_flag(struct config_table table, bool (*look)(void *context, s
         config_file_row(option, &row);
         *ret_is_file = false;
         if (look(context, config_flag_name(option->env, flag))) {
+            return i;
+        }
+        if (option->flags & CONFIG_SETTINGS_FILE && look(context, STR("config"))) {
             return i;
         }
         *ret_is_file = option->flags & CONFIG_SECRET;
@@ -61,6 +65,21 @@ const struct config_option *config_find_flag(struct config_table table, struct s
     }
     *ret_is_file = is_file;
     return &table.options[i];
+}
+
+const struct config_option *config_find_setting(struct config_table table, struct str name,
+                                                bool *ret_is_file)
+{
+    for (size_t i = 0; i < table.count; i++) {
+        const struct config_option *option = &table.options[i];
+        struct config_file_row row;
+        config_file_row(option, &row);
+        *ret_is_file = option->flags & CONFIG_SECRET && str_eq(name, str_from(row.env));
+        if (*ret_is_file || str_eq(name, str_from(option->env))) {
+            return option;
+        }
+    }
+    return NULL;
 }
 
 static unsigned least(unsigned a, unsigned b)
@@ -116,10 +135,32 @@ static bool is_nearer(void *context, struct str flag)
     return distance == 0;
 }
 
+/* How far a word may be from what was meant, and one more. */
+static unsigned too_far(struct str name)
+{
+    return (unsigned)(name.len < 64 ? name.len : 64) / 3 + 1;
+}
+
+bool config_nearest_setting(struct config_table table, struct str name,
+                            char ret_name[CONFIG_FLAG_MAX])
+{
+    struct search search = {name, too_far(name), ""};
+    for (size_t i = 0; i < table.count; i++) {
+        struct config_file_row row;
+        config_file_row(&table.options[i], &row);
+        is_nearer(&search, str_from(table.options[i].env));
+        if (table.options[i].flags & CONFIG_SECRET) {
+            is_nearer(&search, str_from(row.env));
+        }
+    }
+    memcpy(ret_name, search.best, sizeof search.best);
+    return search.best[0] != '\0';
+}
+
 bool config_nearest_flag(struct config_table table, struct str name, char ret_flag[CONFIG_FLAG_MAX])
 {
     static const char *const own[] = {"help", "version", "check-config"};
-    struct search search = {name, (unsigned)(name.len < 64 ? name.len : 64) / 3 + 1, ""};
+    struct search search = {name, too_far(name), ""};
     bool is_file;
     for (size_t i = 0; i < ARRAY_LEN(own); i++) {
         is_nearer(&search, str_from(own[i]));

@@ -14,6 +14,30 @@ MUST_CHECK enum err config_set_value(const struct config_option *option, const c
  */
 MUST_CHECK enum err config_read_line(const char *path, char **ret_line, const char **ret_why);
 
+/* What a settings file says of an option. */
+struct config_said {
+    const char *text; /* NULL: nothing, or nothing behind the "=" */
+    unsigned line;    /* 0: nothing */
+};
+struct config_settings_file {
+    char *text;               /* private: what the strings point into */
+    struct config_said *said; /* by option; behind all of them those of NAME_FILE */
+};
+
+/* INVALID: *complaint says what is wrong, and where. config_settings_file_fini follows always. */
+MUST_CHECK enum err config_settings_file_read(struct config_table table, const char *path,
+                                              struct config_settings_file *file,
+                                              struct buf *complaint);
+/* One that is all zero is fine. */
+void config_settings_file_fini(struct config_settings_file *file);
+
+/* The option of that name in capitals, or NULL. *ret_is_file: it is its NAME_FILE. */
+const struct config_option *config_find_setting(struct config_table table, struct str name,
+                                                bool *ret_is_file);
+/* The setting that was probably meant; false where none is near. */
+bool config_nearest_setting(struct config_table table, struct str name,
+                            char ret_name[CONFIG_FLAG_MAX]);
+
 /* "PING_INTERVAL" as "ping-interval". */
 struct str config_flag_name(const char *env, char out[CONFIG_FLAG_MAX]);
 

@@ -4,30 +4,12 @@
 
 enum { HELP_COLUMN = 28, HELP_WIDTH = 80 };
 
-static void print_value(const struct config_option *option, const void *value, FILE *out)
+static void print_value(const struct config_option *option, const void *settings, FILE *out)
 {
-    const char *text;
-    uint64_t number;
-    switch (option->type) {
-    case CONFIG_STRING:
-        memcpy(&text, value, sizeof text);
-        fputs(text && option->flags & CONFIG_SECRET ? "***" : text ? text : "", out);
-        return;
-    case CONFIG_NUMBER:
-        memcpy(&number, value, sizeof number);
-        if (number == 0 && option->choices) {
-            fputs(option->choices[0], out);
-        } else {
-            fprintf(out, "%llu", (unsigned long long)number);
-        }
-        return;
-    case CONFIG_BOOL:
-        fputs(*(const bool *)value ? "true" : "false", out);
-        return;
-    case CONFIG_CHOICE:
-        fputs(option->choices[*(const unsigned *)value], out);
-        return;
-    }
+    struct buf text = {0};
+    enum err err = config_write_value(option, settings, &text);
+    fprintf(out, STR_FMT, STR_ARG(err ? str_from(err_name(err)) : buf_str(&text)));
+    buf_fini(&text);
 }
 
 void config_print_values(struct config_table table, const void *settings, FILE *out)
@@ -35,9 +17,24 @@ void config_print_values(struct config_table table, const void *settings, FILE *
     for (size_t i = 0; i < table.count; i++) {
         const struct config_option *option = &table.options[i];
         fprintf(out, "%s=", option->env);
-        print_value(option, (const char *)settings + option->offset, out);
+        print_value(option, settings, out);
         fputc('\n', out);
     }
+}
+
+void config_print_reloadable(struct config_table table, FILE *out)
+{
+    size_t column = HELP_WIDTH;
+    fputs("# SIGHUP reloads these:", out);
+    for (size_t i = 0; i < table.count; i++) {
+        const struct config_option *option = &table.options[i];
+        if (option->flags & CONFIG_RELOADABLE) {
+            bool fits = column + 1 + strlen(option->env) <= HELP_WIDTH;
+            column = (fits ? column : 1) + 1 + strlen(option->env);
+            fprintf(out, "%s %s", fits ? "" : "\n#", option->env);
+        }
+    }
+    fputc('\n', out);
 }
 
 /* How each kind of page shows where a group begins, and one row of it. */
@@ -149,8 +146,9 @@ static void print_help_row(const struct config_option *option, FILE *out)
         column = 0;
     }
     print_words(str_from(option->help), &column, out);
-    snprintf(tail, sizeof tail, "[%s%s%s]", option->env, option->fallback ? "=" : "",
-             option->fallback ? option->fallback : "");
+    snprintf(tail, sizeof tail, "[%s%s%s%s]", option->env, option->fallback ? "=" : "",
+             option->fallback ? option->fallback : "",
+             option->flags & CONFIG_RELOADABLE ? "; reload" : "");
     print_words(str_from(tail), &column, out);
     fputc('\n', out);
 }
@@ -172,8 +170,9 @@ static void print_markdown_row(const struct config_option *option, FILE *out)
     char flag[CONFIG_FLAG_MAX];
     fprintf(out, "| `%s` | `--%s` | ", option->env, config_flag_name(option->env, flag).ptr);
     print_values_allowed(option, out);
-    fprintf(out, " | %s%s%s | %s |\n", option->fallback ? "`" : "",
-            option->fallback ? option->fallback : "", option->fallback ? "`" : "", option->help);
+    fprintf(out, " | %s%s%s | %s%s |\n", option->fallback ? "`" : "",
+            option->fallback ? option->fallback : "", option->fallback ? "`" : "", option->help,
+            option->flags & CONFIG_RELOADABLE ? " (reload)" : "");
 }
 
 void config_print_markdown(struct config_table table, FILE *out)
@@ -214,7 +213,7 @@ static void print_man_row(const struct config_option *option, FILE *out)
         fputs("; default ", out);
         print_roff(option->fallback, out);
     }
-    fputs(".\n", out);
+    fputs(option->flags & CONFIG_RELOADABLE ? "; reload.\n" : ".\n", out);
 }
 
 void config_print_man(struct config_table table, FILE *out)

@@ -27,7 +27,7 @@ static const struct config_option options[] = {
     {.env = "T_SECRET",
      .group = "Keys",
      .type = CONFIG_STRING,
-     .flags = CONFIG_SECRET,
+     .flags = CONFIG_SECRET | CONFIG_RELOADABLE,
      .help = "Secret"},
     {.env = "T_TLS", .group = "Keys", .type = CONFIG_BOOL, .fallback = "false", .help = "TLS"},
     {.env = "T_LEVEL",
@@ -35,6 +35,7 @@ static const struct config_option options[] = {
      .type = CONFIG_CHOICE,
      .fallback = "low",
      .choices = levels,
+     .flags = CONFIG_RELOADABLE,
      .help = "Level"},
 };
 static const struct config_table table = {options, ARRAY_LEN(options)};
@@ -59,10 +60,11 @@ static void help_groups_and_aligns_the_options(void **state)
               "  --t-host TEXT             Host, whose sentence is long enough for a second\n"
               "                            line [T_HOST]\n"
               "\nKeys:\n"
-              "  --t-secret TEXT           Secret [T_SECRET]\n"
-              "  --t-secret-file FILE      File whose first line is T_SECRET [T_SECRET_FILE]\n"
+              "  --t-secret TEXT           Secret [T_SECRET; reload]\n"
+              "  --t-secret-file FILE      File whose first line is T_SECRET [T_SECRET_FILE;\n"
+              "                            reload]\n"
               "  --t-tls                   TLS [T_TLS=false]\n"
-              "  --t-level low|high        Level [T_LEVEL=low]\n");
+              "  --t-level low|high        Level [T_LEVEL=low; reload]\n");
     free(text);
 }
 
@@ -75,7 +77,8 @@ static void markdown_is_a_table_a_group(void **state)
                                  "| `T_PORT` | `--t-port` | 1 to 65535 | `3000` | Port |\n"));
     assert_non_null(strstr(text, "|\n\n### Keys\n"));
     assert_non_null(strstr(text, "| `T_SECRET_FILE` | `--t-secret-file` | file |  | File whose "));
-    assert_non_null(strstr(text, "| `T_LEVEL` | `--t-level` | low, high | `low` | Level |\n"));
+    assert_non_null(
+        strstr(text, "| `T_LEVEL` | `--t-level` | low, high | `low` | Level (reload) |\n"));
     free(text);
 }
 
@@ -87,6 +90,15 @@ static void a_man_page_escapes_its_dashes(void **state)
                                  ".BR T_PORT :\n1 to 65535; default 3000.\n"));
     assert_non_null(strstr(text, ".BI \\-\\-t\\-tls \"\"\nTLS.\n.br\n.BR T_TLS :\n"
                                  "true or false; default false.\n"));
+    assert_non_null(strstr(text, "low, high; default low; reload.\n"));
+    free(text);
+}
+
+static void what_is_reloaded_is_listed_in_a_remark(void **state)
+{
+    (void)state;
+    char *text = printed(config_print_reloadable);
+    assert_string_equal(text, "# SIGHUP reloads these:\n# T_SECRET T_LEVEL\n");
     free(text);
 }
 
@@ -124,6 +136,7 @@ int main(void)
         cmocka_unit_test(markdown_is_a_table_a_group),
         cmocka_unit_test(a_man_page_escapes_its_dashes),
         cmocka_unit_test(a_number_tells_its_word),
+        cmocka_unit_test(what_is_reloaded_is_listed_in_a_remark),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,6 +84,60 @@ static enum err set_string(const struct config_option *option, const char *sourc
     return OK;
 }
 
+static size_t size_of(enum config_type type)
+{
+    switch (type) {
+    case CONFIG_STRING:
+        return sizeof(const char *);
+    case CONFIG_NUMBER:
+        return sizeof(uint64_t);
+    case CONFIG_BOOL:
+        return sizeof(bool);
+    case CONFIG_CHOICE:
+        break;
+    }
+    return sizeof(unsigned);
+}
+
+bool config_same_value(const struct config_option *option, const void *a, const void *b)
+{
+    const void *x = (const char *)a + option->offset, *y = (const char *)b + option->offset;
+    if (option->type != CONFIG_STRING) {
+        return memcmp(x, y, size_of(option->type)) == 0;
+    }
+    const char *s, *t;
+    memcpy(&s, x, sizeof s);
+    memcpy(&t, y, sizeof t);
+    return s && t ? strcmp(s, t) == 0 : s == t;
+}
+
+void config_copy_value(const struct config_option *option, void *settings, const void *from)
+{
+    memcpy(value_at(option, settings), (const char *)from + option->offset, size_of(option->type));
+}
+
+enum err config_write_value(const struct config_option *option, const void *settings,
+                            struct buf *out)
+{
+    const void *value = (const char *)settings + option->offset;
+    const char *text;
+    uint64_t number;
+    switch (option->type) {
+    case CONFIG_STRING:
+        memcpy(&text, value, sizeof text);
+        return buf_append(out, text && option->flags & CONFIG_SECRET ? STR("***") : str_from(text));
+    case CONFIG_NUMBER:
+        memcpy(&number, value, sizeof number);
+        return number == 0 && option->choices ? buf_append(out, str_from(option->choices[0]))
+                                              : buf_append_u64(out, number);
+    case CONFIG_BOOL:
+        return buf_append(out, *(const bool *)value ? STR("true") : STR("false"));
+    case CONFIG_CHOICE:
+        break;
+    }
+    return buf_append(out, str_from(option->choices[*(const unsigned *)value]));
+}
+
 enum err config_set_value(const struct config_option *option, const char *source, const char *text,
                           void *settings, struct buf *complaint)
 {

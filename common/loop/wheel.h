@@ -18,7 +18,7 @@ enum {
 
 struct wheel_timer {
     struct list node; /* private: slot it hangs in */
-    uint64_t due_ms;  /* private */
+    uint64_t due_ms;  /* while it is set; by the wheel's clock */
     /* Called once when due, the timer no longer set; may set, cancel or free any timer. */
     void (*fire)(struct wheel_timer *timer);
 };

@@ -276,6 +276,14 @@ struct app *app_new(struct loop *loop, const struct app_options *options)
     return app;
 }
 
+void app_options_changed(struct app *app)
+{
+    app->joins.timeout_ms = app->options->subscribe_timeout_ms;
+    app->rooms.linger_ms = app->options->linger_ms;
+    app->rooms.max_idle = app->options->max_idle_rooms;
+    app_token_cache_clear(&app->tokens);
+}
+
 void app_free(struct app *app)
 {
     if (!app) {

@@ -89,6 +89,9 @@ struct app {
 
 /* Borrows loop and options for its lifetime; connects to Redis. NULL without memory. */
 struct app *app_new(struct loop *loop, const struct app_options *options);
+/* Of the options auth, subscribe_timeout_ms, linger_ms, max_rooms, max_idle_rooms and max_history
+ * may have changed; what is known of tokens until now may be wrong. */
+void app_options_changed(struct app *app);
 /* All sockets must have been disconnected. NULL is fine. */
 void app_free(struct app *app);
 /*

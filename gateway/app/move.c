@@ -198,7 +198,7 @@ void app_move_leave(struct sio_socket *socket)
 
 /* --- There: the rest --- */
 
-/* Where nothing was ever published a room is entered at a time, which ids of events come after. */
+/* An id is no earlier than its event; where none was given yet, places are times. */
 static bool has_passed(const struct bus_subscriber *subscriber, const struct place *place)
 {
     struct bus_place passed = bus_subscriber_passed(subscriber, place->partition);

@@ -22,7 +22,9 @@ struct guest {
     struct ws_stream ws;         /* until the session arrives */
     struct eio_session *session; /* from then on */
     struct wheel_timer deadline;
-    struct buf early; /* what the client said behind its `5` */
+    struct buf early;           /* what the client said behind its `5` */
+    unsigned heartbeat;         /* the phase that the session was in, and … */
+    uint64_t heartbeat_left_ms; /* … what was left of it */
     uint64_t number;
     enum guest_state state;
     struct loop_reap reap;
@@ -162,11 +164,15 @@ static const struct ws_stream_ops stream_ops = {.on_message = on_message, .on_cl
 
 /* --- From the owner --- */
 
-static void arrive(struct guest *guest, struct str state)
+static void arrive(struct guest *guest, struct str body)
 {
     struct eio_server *server = guest->relay->server;
+    struct str state;
+    enum err err = eio_relay_read_state(body, &guest->heartbeat, &guest->heartbeat_left_ms, &state);
     struct eio_session *session =
-        eio_session_new_arriving(server, guest->ws.conn, str_range(guest->sid, guest->sid_len));
+        err ? NULL
+            : eio_session_new_arriving(server, guest->ws.conn,
+                                       str_range(guest->sid, guest->sid_len));
     if (!session) {
         give_up(guest);
         return;
@@ -230,12 +236,15 @@ static void arrived(struct guest *guest, struct str body)
         return;
     }
     struct buf early = guest->early;
+    unsigned heartbeat = guest->heartbeat;
+    uint64_t left_ms = guest->heartbeat_left_ms;
     buf_init(&guest->early, 0);
     guest->relay->stats.moved_in++;
     server->stats.upgraded++;
     guest_free(guest);
     server->ops->on_arrived(session, rest);
     eio_session_opened(session);
+    eio_heartbeat_resume(session, heartbeat, left_ms);
     hear(session, buf_str(&early));
     buf_fini(&early);
     if (session->ws.conn) {

@@ -72,3 +72,29 @@ void eio_heartbeat_release(struct eio_session *session)
         ping(session);
     }
 }
+
+uint64_t eio_heartbeat_stop(struct eio_session *session)
+{
+    struct loop *loop = session->server->loop;
+    uint64_t now = loop_now(loop), due = session->timer.due_ms;
+    bool runs = wheel_timer_is_set(&session->timer);
+    loop_timer_cancel(loop, &session->timer);
+    return runs && due > now ? due - now : 0;
+}
+
+/* A session that another gateway has had: its client counts on from the last ping. */
+void eio_heartbeat_resume(struct eio_session *session, unsigned phase, uint64_t left_ms)
+{
+    const struct eio_server_options *options = session->server->options;
+    if (session->state != EIO_OPEN) {
+        return;
+    }
+    if (phase == EIO_HEARTBEAT_HELD) {
+        ping(session);
+    } else if (phase == EIO_HEARTBEAT_PONG && left_ms <= options->ping_timeout_ms) {
+        session->heartbeat = EIO_HEARTBEAT_PONG;
+        loop_timer_set(session->server->loop, &session->timer, left_ms);
+    } else if (phase == EIO_HEARTBEAT_IDLE && left_ms <= options->ping_interval_ms) {
+        loop_timer_set(session->server->loop, &session->timer, left_ms);
+    }
+}

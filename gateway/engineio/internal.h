@@ -14,6 +14,7 @@
 #include "engineio/transport.h"
 #include "http/server.h"
 #include "loop/loop.h"
+#include "util/bucket.h"
 #include "util/buf.h"
 #include "util/list.h"
 #include "util/map.h"
@@ -56,6 +57,7 @@ struct eio_session {
     bool ping_due;    /* polling: a ping leaves before anything else */
     bool close_asked; /* in OPENING */
     bool posting;     /* the body of a POST is on its way */
+    bool leaving;     /* ends as soon as nothing waits for the client */
     char text[];      /* sid, then the peer's address with a terminator */
 };
 
@@ -79,6 +81,9 @@ struct eio_server {
     struct loop_task turn;
     struct rcbuf *ping, *probe; /* encoded once */
     struct buf scratch;         /* body of a poll's answer */
+    struct bucket handshakes;
+    struct map_node *next; /* where eio_server_next goes on; NULL: at the beginning */
+    bool leaving;          /* no handshakes any more */
     struct eio_server_stats stats;
 };
 
@@ -145,6 +150,8 @@ void eio_session_opened(struct eio_session *session);
 void eio_session_set_transport(struct eio_session *session, const struct eio_transport *transport);
 /* A packet from the current transport. */
 void eio_session_receive(struct eio_session *session, const struct eio_packet *packet);
+/* See transport->leave. False: it is not open, being upgraded, or leaving already. */
+bool eio_session_leave(struct eio_session *session);
 /* CLOSED at once; on_close follows at the end of the turn. Idempotent; the first reason counts. */
 void eio_session_end(struct eio_session *session, enum eio_close_reason reason);
 /* Work at the end of the turn. Idempotent. */
@@ -175,6 +182,8 @@ void eio_websocket_take(struct eio_session *session, struct http_exchange *excha
 void eio_websocket_send_queue(struct eio_session *session);
 /* Accepts a WebSocket and closes it: one too many for its session. */
 void eio_websocket_turn_away(struct http_exchange *exchange, struct rcbuf *accept);
+/* The same from a handshake. */
+void eio_websocket_one_too_many(struct http_exchange *exchange, const struct http_request *request);
 
 /* The 101 for a WebSocket handshake. NULL with *ret_status: 400 or 426, or 503 without memory. */
 struct rcbuf *eio_websocket_accept(const struct http_request *request, unsigned *ret_status);
@@ -203,9 +212,20 @@ bool eio_upgrade_probed(const struct eio_session *session);
 /* heartbeat.c */
 void eio_heartbeat_start(struct eio_session *session);
 void eio_heartbeat_pong(struct eio_session *session);
+/* Milliseconds that were left of its phase. */
+uint64_t eio_heartbeat_stop(struct eio_session *session);
+/* Goes on in a phase (enum eio_heartbeat) with what was left of it; of an unknown one, anew. */
+void eio_heartbeat_resume(struct eio_session *session, unsigned phase, uint64_t left_ms);
 /* No ping leaves between hold and release. */
 void eio_heartbeat_hold(struct eio_session *session);
 void eio_heartbeat_release(struct eio_session *session);
+
+/* leave.c */
+
+/* One session after the other, around and around; NULL where there is none. */
+struct eio_session *eio_server_next(struct eio_server *server);
+/* The session is about to leave the sid table. */
+void eio_server_pass_over(struct eio_session *session);
 
 /* server.c */
 
@@ -214,6 +234,8 @@ struct str eio_server_gateway_id(const struct eio_server *server);
 /* The session of that id that is here; NULL where there is none. */
 struct eio_session *eio_server_find(const struct eio_server *server, struct str sid);
 void eio_respond_error(struct http_exchange *exchange, enum eio_error error);
+/* 503, and soon the client may try again, here or elsewhere. */
+void eio_respond_busy(struct http_exchange *exchange, enum eio_refusal refusal);
 /* A WebSocket handshake that failed with `status`: 400, 426 or 503. */
 void eio_respond_ws_refusal(struct http_exchange *exchange, unsigned status);
 

@@ -330,6 +330,8 @@ static void heartbeats_go_on_after_the_move(void **state)
     probe();
     fleet_advance(&fleet, 1000); /* no ping leaves meanwhile */
     finish();
+    client_ws_expect(&ws, "2"); /* the one that was held */
+    client_ws_send(&ws, WS_TEXT, STR("3"));
     for (int i = 0; i < 3; i++) {
         fleet_advance(&fleet, 310);
         client_ws_expect(&ws, "2");

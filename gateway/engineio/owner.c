@@ -178,6 +178,9 @@ void eio_owner_asked(struct eio_relay *relay, const struct eio_relay_request *re
     bool fits = session && (is_step(request->verb) || eio_session_is_polling(session));
     if (fits) {
         perform(session, request, &asker);
+    } else if (!session && request->verb == EIO_RELAY_UPGRADE &&
+               eio_relay_error(server, request->sid) == EIO_ERROR_REQUEST) {
+        eio_answer(server, &asker, EIO_ONE_TOO_MANY, STR("")); /* it has moved to a WebSocket */
     } else if (wants_answer(request)) {
         eio_answer_error(server, &asker,
                          session ? EIO_ERROR_REQUEST : eio_relay_error(server, request->sid));

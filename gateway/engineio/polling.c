@@ -20,7 +20,7 @@ static bool is_polled(const struct eio_session *session)
 }
 
 /* Where the answer can't reach another gateway, the session ends from inside. */
-static void respond_poll(struct eio_session *session, struct str body)
+static void respond_poll(struct eio_session *session, enum eio_outcome outcome, struct str body)
 {
     struct eio_away *away = session->away;
     struct eio_asker asker = {.exchange = session->poll, .sid = eio_session_sid(session)};
@@ -30,7 +30,7 @@ static void respond_poll(struct eio_session *session, struct str body)
     }
     session->poll = NULL;
     session->away = NULL;
-    eio_answer(session->server, &asker, EIO_PACKETS, body);
+    eio_answer(session->server, &asker, outcome, body);
     free(away);
 }
 
@@ -51,7 +51,7 @@ static void on_abort(struct http_exchange *exchange)
 void eio_polling_noop(struct eio_session *session)
 {
     if (is_polled(session)) {
-        respond_poll(session, STR("6"));
+        respond_poll(session, EIO_PACKETS, STR("6"));
     }
 }
 
@@ -234,15 +234,36 @@ static void answer(struct eio_session *session, struct buf *body)
         eio_session_end(session, EIO_CLOSE_TRANSPORT);
         return;
     }
-    respond_poll(session, buf_str(body));
+    respond_poll(session, EIO_PACKETS, buf_str(body));
     if (last) {
         eio_session_end(session, (enum eio_close_reason)session->reason);
     }
 }
 
+/*
+ * Its poll fails, as if the gateway were gone: after a close packet the Python client would not
+ * come back by itself.
+ */
+static void part(struct eio_session *session)
+{
+    struct http_exchange *poll = session->poll;
+    if (poll) {
+        session->poll = NULL;
+        eio_respond_busy(poll, EIO_REFUSAL_LEAVING);
+    } else {
+        respond_poll(session, EIO_BUSY, STR(""));
+    }
+    eio_session_end(session, EIO_CLOSE_DRAIN);
+}
+
 static void polling_flush(struct eio_session *session)
 {
-    if (is_polled(session) && something_to_send(session) && !eio_relay_holds_back(session)) {
+    if (!is_polled(session)) {
+        return;
+    }
+    if (session->leaving && session->state == EIO_OPEN && eio_queue_empty(&session->queue)) {
+        part(session);
+    } else if (something_to_send(session) && !eio_relay_holds_back(session)) {
         answer(session, &session->server->scratch);
         give_scratch_back(&session->server->scratch);
     }
@@ -256,11 +277,20 @@ static void polling_close(struct eio_session *session)
     }
 }
 
+/* Without a poll to answer, the next one is waited for, for as long as the session lives. */
+static void polling_leave(struct eio_session *session)
+{
+    if (session->poll) {
+        eio_session_touch(session);
+    }
+}
+
 /* As the reference has it: a client that said good-bye itself gets a noop on its poll. */
 static void polling_drop(struct eio_session *session)
 {
     if (is_polled(session)) {
-        respond_poll(session, session->reason == EIO_CLOSE_CLIENT ? STR("6") : STR("1"));
+        respond_poll(session, EIO_PACKETS,
+                     session->reason == EIO_CLOSE_CLIENT ? STR("6") : STR("1"));
     }
 }
 
@@ -270,5 +300,6 @@ const struct eio_transport eio_polling = {
     .ping = polling_ping,
     .flush = polling_flush,
     .close = polling_close,
+    .leave = polling_leave,
     .drop = polling_drop,
 };

@@ -128,7 +128,26 @@ enum err eio_relay_read_answer(struct str payload, struct eio_relay_answer *ret_
     return OK;
 }
 
-/* --- The rest of a session --- */
+/* --- The state of a session, and the rest --- */
+
+enum err eio_relay_write_state(unsigned phase, uint64_t left_ms, struct str state, struct buf *out)
+{
+    enum err err = buf_printf(out, "%u %llu\n", phase, (unsigned long long)left_ms);
+    return err ? err : buf_append(out, state);
+}
+
+enum err eio_relay_read_state(struct str body, unsigned *ret_phase, uint64_t *ret_left_ms,
+                              struct str *ret_state)
+{
+    struct str head, phase;
+    uint64_t number;
+    if (split_head(body, &head, ret_state) || !str_split(&head, ' ', &phase) || !head.ptr ||
+        str_to_u64(phase, &number) || number > UINT8_MAX || str_to_u64(head, ret_left_ms)) {
+        return ERR_PROTO;
+    }
+    *ret_phase = (unsigned)number;
+    return OK;
+}
 
 enum err eio_relay_write_rest(struct str rest, struct buf *out)
 {

@@ -43,7 +43,7 @@ enum eio_outcome {
     /* Of an upgrade: */
     EIO_WELCOME = EIO_HTTP_OUTCOMES, /* the WebSocket may be opened */
     EIO_ONE_TOO_MANY,                /* the session has another one */
-    EIO_STATE,                       /* body: of the layers above */
+    EIO_STATE,                       /* body: see eio_relay_write_state */
     EIO_REST,                        /* body: see eio_relay_write_rest; the session is gone here */
     EIO_OUTCOMES,
 };
@@ -71,6 +71,16 @@ bool eio_sid_has_owner(struct str sid);
 MUST_CHECK enum err eio_relay_write_request(const struct eio_relay_request *request,
                                             struct buf *out);
 MUST_CHECK enum err eio_relay_write_answer(const struct eio_relay_answer *answer, struct buf *out);
+/*
+ * The body of STATE: "<phase of the heartbeat> <milliseconds that are left of it>\n" and what the
+ * layers above say. LIMIT, NOMEM.
+ */
+MUST_CHECK enum err eio_relay_write_state(unsigned phase, uint64_t left_ms, struct str state,
+                                          struct buf *out);
+/* A view into `body`. PROTO. */
+MUST_CHECK enum err eio_relay_read_state(struct str body, unsigned *ret_phase,
+                                         uint64_t *ret_left_ms, struct str *ret_state);
+
 /*
  * The body of REST: "<bytes>\n" and what the layers above say, then for each packet that is due to
  * the client "<t or b> <bytes>\n" and its payload. LIMIT, NOMEM.

@@ -19,17 +19,36 @@ void eio_respond_error(struct http_exchange *exchange, enum eio_error error)
                  eio_error_body(error));
 }
 
-static void respond_full(struct http_exchange *exchange)
+const char *eio_refusal_name(size_t refusal)
 {
-    http_respond(exchange, 503, JSON, STR("Cache-Control: no-store\r\n"),
-                 STR("{\"code\":4,\"message\":\"Too many connections\"}"));
+    static const char *const names[EIO_REFUSALS] = {
+        [EIO_REFUSAL_FULL] = "full",
+        [EIO_REFUSAL_RATE] = "rate",
+        [EIO_REFUSAL_LEAVING] = "drain",
+    };
+    return refusal < EIO_REFUSALS ? names[refusal] : "unknown";
+}
+
+/* A second is as soon as makes sense: another token will be there, or another gateway. */
+void eio_respond_busy(struct http_exchange *exchange, enum eio_refusal refusal)
+{
+    static const char *const bodies[EIO_REFUSALS] = {
+        [EIO_REFUSAL_FULL] = "{\"code\":4,\"message\":\"Too many connections\"}",
+        [EIO_REFUSAL_RATE] = "{\"code\":4,\"message\":\"Too many handshakes\"}",
+        [EIO_REFUSAL_LEAVING] = "{\"code\":4,\"message\":\"Server is shutting down\"}",
+    };
+    if (refusal == EIO_REFUSAL_LEAVING) {
+        http_exchange_close_after(exchange);
+    }
+    http_respond(exchange, 503, JSON, STR("Cache-Control: no-store\r\nRetry-After: 1\r\n"),
+                 str_from(bodies[refusal]));
 }
 
 void eio_respond_ws_refusal(struct http_exchange *exchange, unsigned status)
 {
     http_exchange_close_after(exchange);
     if (status == 503) {
-        respond_full(exchange);
+        eio_respond_busy(exchange, EIO_REFUSAL_FULL);
     } else {
         struct str version = status == 426 ? STR("Sec-WebSocket-Version: 13\r\n") : STR("");
         http_respond(exchange, status, JSON, version, eio_error_body(EIO_ERROR_REQUEST));
@@ -49,6 +68,18 @@ static void refuse(struct eio_server *server, struct http_exchange *exchange,
 struct str eio_server_gateway_id(const struct eio_server *server)
 {
     return server->relay ? str_from(server->relay->options.gateway_id) : STR("");
+}
+
+/* A good handshake that comes at a bad time. */
+static void turn_away(struct eio_server *server, struct http_exchange *exchange,
+                      const struct eio_query *query, enum eio_refusal refusal)
+{
+    server->stats.refused++;
+    server->stats.turned_away[refusal]++;
+    if (query->websocket) {
+        http_exchange_close_after(exchange);
+    }
+    eio_respond_busy(exchange, refusal);
 }
 
 static struct str sid_of(const struct map_node *node)
@@ -103,6 +134,7 @@ static enum err open_session(struct eio_server *server, struct http_exchange *ex
         eio_session_discard(session);
         return err;
     }
+    server->stats.opened++;
     *ret_session = session;
     return OK;
 }
@@ -125,6 +157,15 @@ static void begin_polling(struct eio_session *session, struct http_exchange *exc
 {
     eio_session_opened(session);
     eio_polling_poll(session, &(struct eio_asker){.exchange = exchange});
+}
+
+/* Whether this is no time for a handshake. */
+static bool is_too_busy(struct eio_server *server, enum eio_refusal *ret_refusal)
+{
+    const struct eio_server_options *options = server->options;
+    *ret_refusal = server->leaving ? EIO_REFUSAL_LEAVING : EIO_REFUSAL_RATE;
+    return server->leaving || !bucket_take(&server->handshakes, options->handshake_rate,
+                                           options->handshake_burst, loop_now(server->loop));
 }
 
 /* Whether there is a place for one more; one that nobody has connected on may be taken back for it.
@@ -156,14 +197,18 @@ static void on_handshake(struct eio_server *server, struct http_exchange *exchan
         eio_respond_ws_refusal(exchange, status);
         return;
     }
+    enum eio_refusal refusal;
+    if (is_too_busy(server, &refusal)) {
+        turn_away(server, exchange, query, refusal);
+        return;
+    }
     struct eio_session *session = NULL;
     enum err err =
         make_place(server) ? open_session(server, exchange, request, query, &session) : ERR_LIMIT;
     if (err == ERR_DENIED) {
         refuse(server, exchange, query, EIO_ERROR_FORBIDDEN);
     } else if (err) {
-        server->stats.refused++;
-        respond_full(exchange);
+        turn_away(server, exchange, query, EIO_REFUSAL_FULL);
     } else if (query->websocket) {
         begin_websocket(session, exchange, request);
     } else {
@@ -201,9 +246,12 @@ static void on_foreign_upgrade(struct eio_server *server, struct http_exchange *
     unsigned status = ws_handshake_refusal(request);
     if (!origin_allowed(server, request, query)) {
         refuse(server, exchange, query, EIO_ERROR_FORBIDDEN);
-    } else if (status || server->stats.sessions >= server->options->max_sessions) {
+    } else if (status) {
         server->stats.refused++;
-        eio_respond_ws_refusal(exchange, status ? status : 503);
+        eio_respond_ws_refusal(exchange, status);
+    } else if (server->leaving || server->stats.sessions >= server->options->max_sessions) {
+        turn_away(server, exchange, query,
+                  server->leaving ? EIO_REFUSAL_LEAVING : EIO_REFUSAL_FULL);
     } else {
         eio_relay_upgrade(server, exchange, request, query->sid);
     }
@@ -218,6 +266,9 @@ static void on_session_request(struct eio_server *server, struct http_exchange *
         eio_relay_request(server, exchange, request, query->sid);
     } else if (!session && query->websocket && query->upgrade && is_elsewhere(server, query->sid)) {
         on_foreign_upgrade(server, exchange, request, query);
+    } else if (!session && query->websocket && query->upgrade &&
+               eio_relay_error(server, query->sid) == EIO_ERROR_REQUEST) {
+        eio_websocket_one_too_many(exchange, request); /* it has moved to another */
     } else if (!session) {
         refuse(server, exchange, query, eio_relay_error(server, query->sid));
     } else if (query->upgrade != query->websocket ||
@@ -351,9 +402,9 @@ struct eio_server *eio_server_new(struct loop *loop, const struct eio_server_opt
 
 static void end_all(struct eio_server *server)
 {
-    struct map_node *node;
-    while ((node = map_next(&server->by_sid, NULL))) {
-        eio_session_end(container_of(node, struct eio_session, node), EIO_CLOSE_SERVER);
+    struct eio_session *session;
+    while ((session = eio_server_next(server))) {
+        eio_session_end(session, EIO_CLOSE_SERVER);
     }
 }
 

@@ -36,10 +36,15 @@ void eio_session_move(struct eio_session *session, enum eio_state state)
 const char *eio_close_reason_name(enum eio_close_reason reason)
 {
     static const char *const names[EIO_CLOSE_REASONS] = {
-        [EIO_CLOSE_SERVER] = "server",           [EIO_CLOSE_CLIENT] = "client",
-        [EIO_CLOSE_TRANSPORT] = "transport",     [EIO_CLOSE_PING_TIMEOUT] = "ping timeout",
-        [EIO_CLOSE_PROTOCOL] = "protocol error", [EIO_CLOSE_SLOW] = "too slow",
-        [EIO_CLOSE_DISPLACED] = "displaced",     [EIO_CLOSE_MOVED] = "moved",
+        [EIO_CLOSE_SERVER] = "server",
+        [EIO_CLOSE_CLIENT] = "client",
+        [EIO_CLOSE_TRANSPORT] = "transport",
+        [EIO_CLOSE_PING_TIMEOUT] = "ping timeout",
+        [EIO_CLOSE_PROTOCOL] = "protocol error",
+        [EIO_CLOSE_SLOW] = "too slow",
+        [EIO_CLOSE_DISPLACED] = "displaced",
+        [EIO_CLOSE_MOVED] = "moved",
+        [EIO_CLOSE_DRAIN] = "drain",
     };
     return reason < EIO_CLOSE_REASONS ? names[reason] : "unknown";
 }
@@ -146,8 +151,10 @@ static void release(struct eio_session *session)
 
 static void forget(struct eio_session *session)
 {
+    eio_server_pass_over(session);
     map_remove(&session->server->by_sid, &session->node);
     session->server->stats.sessions--;
+    session->server->stats.leaving -= session->leaving;
     --*transport_count(session);
 }
 
@@ -159,7 +166,6 @@ void eio_session_discard(struct eio_session *session)
 
 void eio_session_opened(struct eio_session *session)
 {
-    session->server->stats.opened++;
     eio_session_move(session, EIO_OPEN);
     eio_heartbeat_start(session);
     if (session->transport == &eio_websocket) {
@@ -232,6 +238,17 @@ void eio_session_close(struct eio_session *session, enum eio_close_reason reason
     eio_session_move(session, EIO_CLOSING);
     set_deadline(session);
     session->transport->close(session);
+}
+
+bool eio_session_leave(struct eio_session *session)
+{
+    if (session->state != EIO_OPEN || session->leaving) {
+        return false;
+    }
+    session->leaving = true;
+    session->server->stats.leaving++;
+    session->transport->leave(session);
+    return true;
 }
 
 void eio_session_end(struct eio_session *session, enum eio_close_reason reason)

@@ -29,6 +29,7 @@ enum eio_close_reason {
     EIO_CLOSE_SLOW,      /* too much was due to it */
     EIO_CLOSE_DISPLACED, /* its place was needed, and nobody had connected on it */
     EIO_CLOSE_MOVED,     /* it goes on with another gateway */
+    EIO_CLOSE_DRAIN,     /* the process is going; the client is to come back, elsewhere */
     EIO_CLOSE_REASONS,
 };
 const char *eio_close_reason_name(enum eio_close_reason reason);

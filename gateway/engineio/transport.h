@@ -19,6 +19,9 @@ struct eio_transport {
     void (*flush)(struct eio_session *session);
     /* The session is CLOSING: says so to the client behind all that is queued, then ends it. */
     void (*close)(struct eio_session *session);
+    /* The session ends, as EIO_CLOSE_DRAIN, as soon as nothing waits for the client; until then it
+     * lives on. */
+    void (*leave)(struct eio_session *session);
     /* The session has ended: lets go of requests and connections. Calls nobody back at once. */
     void (*drop)(struct eio_session *session);
 };

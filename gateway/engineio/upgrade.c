@@ -21,6 +21,7 @@ struct eio_upgrade {
     bool is_away; /* the candidate is with another gateway: */
     char gateway[EIO_GATEWAY_ID_LEN];
     uint64_t number;
+    uint64_t heartbeat_left_ms; /* of its phase, when the session began to leave */
 };
 
 bool eio_upgrade_probed(const struct eio_session *session)
@@ -165,18 +166,12 @@ static struct eio_upgrade *upgrade_new(struct eio_session *session)
 void eio_upgrade_start(struct eio_session *session, struct http_exchange *exchange,
                        const struct http_request *request)
 {
-    unsigned status = 503;
-    if (session->state != EIO_OPEN || session->ws.conn) {
-        struct rcbuf *accept = eio_websocket_accept(request, &status);
-        if (accept) {
-            eio_websocket_turn_away(exchange, accept);
-        } else {
-            eio_respond_ws_refusal(exchange, status);
-        }
-        rcbuf_unref(&accept);
+    if (session->state != EIO_OPEN || session->ws.conn || session->leaving) {
+        eio_websocket_one_too_many(exchange, request);
         return;
     }
     struct eio_upgrade *upgrade = upgrade_new(session);
+    unsigned status = 503;
     if (!upgrade || eio_websocket_begin(session, exchange, request, &status)) {
         free(upgrade);
         eio_respond_ws_refusal(exchange, status);
@@ -199,7 +194,8 @@ bool eio_upgrade_is_away(const struct eio_session *session, struct str gateway, 
 
 void eio_upgrade_start_away(struct eio_session *session, const struct eio_asker *asker)
 {
-    bool may = session->state == EIO_OPEN && !session->ws.conn && session->server->ops->on_leave;
+    bool may = session->state == EIO_OPEN && !session->ws.conn && !session->leaving &&
+               session->server->ops->on_leave;
     struct eio_upgrade *upgrade = may ? upgrade_new(session) : NULL;
     if (!upgrade) {
         eio_answer(session->server, asker, may ? EIO_BUSY : EIO_ONE_TOO_MANY, STR(""));
@@ -233,7 +229,7 @@ void eio_upgrade_leave(struct eio_session *session)
         return; /* the poll's answer could not be sent */
     }
     eio_session_move(session, EIO_LEAVING);
-    loop_timer_cancel(server->loop, &session->timer);
+    session->upgrade->heartbeat_left_ms = eio_heartbeat_stop(session);
     loop_timer_set(server->loop, &session->upgrade->timer,
                    LEAVE_PATIENCE * server->relay->options.timeout_ms);
     server->ops->on_leave(session);
@@ -241,9 +237,15 @@ void eio_upgrade_leave(struct eio_session *session)
 
 void eio_session_pack(struct eio_session *session, struct str state)
 {
-    if (session->state == EIO_LEAVING) {
-        tell(session, EIO_STATE, EIO_NO_ERROR, state);
+    struct buf body = {0};
+    if (session->state != EIO_LEAVING) {
+        return;
     }
+    if (!eio_relay_write_state(session->heartbeat, session->upgrade->heartbeat_left_ms, state,
+                               &body)) { /* without memory the patience of both ends */
+        tell(session, EIO_STATE, EIO_NO_ERROR, buf_str(&body));
+    }
+    buf_fini(&body);
 }
 
 void eio_upgrade_place(struct eio_session *session, struct str place)

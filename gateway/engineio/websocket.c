@@ -84,8 +84,16 @@ static void websocket_drop(struct eio_session *session)
     } else if (session->reason == EIO_CLOSE_SLOW || session->reason == EIO_CLOSE_SERVER) {
         ws_stream_abort(&session->ws);
     } else {
-        ws_stream_fail(&session->ws, WS_NORMAL);
+        ws_stream_fail(&session->ws,
+                       session->reason == EIO_CLOSE_DRAIN ? WS_GOING_AWAY : WS_NORMAL);
     }
+}
+
+/* The close frame goes behind all that is queued, and is not waited for: what is due to the client
+ * from here on is what it comes back for. */
+static void websocket_leave(struct eio_session *session)
+{
+    eio_session_end(session, EIO_CLOSE_DRAIN);
 }
 
 const struct eio_transport eio_websocket = {
@@ -93,6 +101,7 @@ const struct eio_transport eio_websocket = {
     .send = websocket_send,
     .ping = websocket_ping,
     .close = websocket_close,
+    .leave = websocket_leave,
     .drop = websocket_drop,
 };
 
@@ -149,6 +158,18 @@ void eio_websocket_send_queue(struct eio_session *session)
     while ((packet = eio_queue_front(&session->queue)) && !websocket_send(session, packet)) {
         eio_queue_pop(&session->queue);
     }
+}
+
+void eio_websocket_one_too_many(struct http_exchange *exchange, const struct http_request *request)
+{
+    unsigned status;
+    struct rcbuf *accept = eio_websocket_accept(request, &status);
+    if (accept) {
+        eio_websocket_turn_away(exchange, accept);
+    } else {
+        eio_respond_ws_refusal(exchange, status);
+    }
+    rcbuf_unref(&accept);
 }
 
 static void ignore_message(struct ws_stream *stream, enum ws_opcode opcode, struct str payload)

@@ -92,6 +92,19 @@ static void destroy(struct http_server *server)
     free(server);
 }
 
+void http_server_change(struct http_server *server, const struct http_server_options *options)
+{
+    const char *origins = options->cors_origins;
+    server->options.cors_origins = origins;
+    server->cors.origins = origins ? str_from(origins) : (struct str){NULL, 0};
+    server->options.head_timeout_ms = options->head_timeout_ms;
+    server->options.body_timeout_ms = options->body_timeout_ms;
+    server->options.idle_timeout_ms = options->idle_timeout_ms;
+    if (server->net) {
+        net_server_set_max_connections(server->net, options->net.max_connections);
+    }
+}
+
 static struct http_server *make(struct loop *loop, const struct http_server_options *options,
                                 const struct http_handler *handlers, size_t handler_count)
 {
@@ -106,9 +119,7 @@ static struct http_server *make(struct loop *loop, const struct http_server_opti
         .handler_count = handler_count,
         .date_second = -1,
     };
-    if (options->cors_origins) {
-        server->cors.origins = str_from(options->cors_origins);
-    }
+    http_server_change(server, options);
     list_init(&server->ready);
     loop_task_init(&server->ready_task, run_ready);
     server->headers = calloc(options->max_headers + 1, sizeof *server->headers);
@@ -136,9 +147,14 @@ enum err http_server_open(struct loop *loop, const struct http_server_options *o
     return OK;
 }
 
-void http_server_stop(struct http_server *server)
+void http_server_keep_none(struct http_server *server)
 {
     server->stopping = true;
+}
+
+void http_server_stop(struct http_server *server)
+{
+    http_server_keep_none(server);
     net_server_stop(server->net);
 }
 

@@ -59,8 +59,16 @@ struct http_server_options {
 MUST_CHECK enum err http_server_open(struct loop *loop, const struct http_server_options *options,
                                      const struct http_handler *handlers, size_t handler_count,
                                      struct http_server **ret_server, struct buf *complaint);
+/* Connections end with their next answer. Idempotent. */
+void http_server_keep_none(struct http_server *server);
+/* The same, and no new ones are taken. Idempotent. */
 void http_server_stop(struct http_server *server);
 void http_server_free(struct http_server *server);
+/*
+ * Takes over what may change meanwhile: cors_origins, borrowed as before, the time limits, and
+ * net.max_connections. Those that run already run on.
+ */
+void http_server_change(struct http_server *server, const struct http_server_options *options);
 struct net_server *http_server_net(const struct http_server *server);
 
 /*

@@ -230,6 +230,12 @@ bool net_flusher_due(const struct net_flusher *flusher)
     return !list_empty(&flusher->pass) || !list_empty(&flusher->dirty);
 }
 
+bool net_flusher_quiet(const struct net_flusher *flusher)
+{
+    return !net_flusher_due(flusher) && list_empty(&flusher->stalled) &&
+           list_empty(&flusher->lingering);
+}
+
 bool net_flusher_stalled_within(const struct net_flusher *flusher, uint64_t ms)
 {
     const struct list *newest = flusher->stalled.prev;

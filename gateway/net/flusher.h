@@ -43,6 +43,8 @@ void net_flusher_fini(struct net_flusher *flusher);
 void net_flusher_mark(struct net_flusher *flusher, struct net_conn *conn);
 /* Whether a connection is still to be visited. */
 bool net_flusher_due(const struct net_flusher *flusher);
+/* Whether there is none, nor one that waits for its peer to read, or to end. */
+bool net_flusher_quiet(const struct net_flusher *flusher);
 /* Whether a connection that waits for its peer to read has not done so for longer. */
 bool net_flusher_stalled_within(const struct net_flusher *flusher, uint64_t ms);
 /* The connection waited and its descriptor is ready now. */

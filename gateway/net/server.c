@@ -89,6 +89,11 @@ enum err net_server_open(struct loop *loop, const struct net_server_options *opt
     return OK;
 }
 
+void net_server_set_max_connections(struct net_server *server, size_t max)
+{
+    server->options.max_connections = max;
+}
+
 void net_server_stop(struct net_server *server)
 {
     net_listener_close(&server->listener);
@@ -123,6 +128,11 @@ bool net_server_due(const struct net_server *server)
 bool net_server_stalled_within(const struct net_server *server, uint64_t ms)
 {
     return net_flusher_stalled_within(&server->flusher, ms);
+}
+
+bool net_server_quiet(const struct net_server *server)
+{
+    return list_empty(&server->closing) && net_flusher_quiet(&server->flusher);
 }
 
 uint16_t net_server_port(const struct net_server *server)

@@ -47,6 +47,8 @@ struct net_server_stats {
 MUST_CHECK enum err net_server_open(struct loop *loop, const struct net_server_options *options,
                                     const struct net_server_ops *ops, void *owner,
                                     struct net_server **ret_server, struct buf *complaint);
+/* Those that there are stay. */
+void net_server_set_max_connections(struct net_server *server, size_t max);
 /* Stops listening; connections go on. Idempotent. */
 void net_server_stop(struct net_server *server);
 /* Closes everything and frees. Not from inside a callback. NULL is fine. */
@@ -65,6 +67,9 @@ void net_server_watch_passes(struct net_server *server, void (*on_pass)(void *ow
 bool net_server_due(const struct net_server *server);
 /* Whether a peer that takes no more bytes has begun to do so within the last `ms`. */
 bool net_server_stalled_within(const struct net_server *server, uint64_t ms);
+
+/* Whether the peers have all that was sent, and no connection is on its way to its end. */
+bool net_server_quiet(const struct net_server *server);
 
 uint16_t net_server_port(const struct net_server *server);
 const struct net_server_stats *net_server_stats(const struct net_server *server);

@@ -41,6 +41,10 @@ enum err ops_readiness_write(const struct ops_sources *sources, bool *ret_ready,
     const struct bus_subscriber *subscriber = sources->app->subscriber;
     enum bus_readiness readiness = bus_subscriber_readiness(subscriber);
     uint64_t age_ms = bus_subscriber_probe_age_ms(subscriber);
+    if (ops_draining(sources->drain)) {
+        *ret_ready = false;
+        return buf_append(out, STR("{\"status\":\"not ready\",\"why\":\"draining\"}\n"));
+    }
     bool known = sources->app->revocations.known;
     *ret_ready = readiness == BUS_READY && known;
     if (*ret_ready) {

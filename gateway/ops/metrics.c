@@ -13,6 +13,7 @@ struct reading {
     const struct bus_subscriber_stats *bus;
     const struct eio_server_stats *engine;
     const struct net_server_stats *net;
+    bool draining;
     uint64_t started_ms;
 };
 
@@ -22,6 +23,7 @@ static void write_table(const struct reading *reading, struct exposition *text)
     const struct bus_subscriber_stats *bus = reading->bus;
     const struct eio_server_stats *engine = reading->engine;
     const struct net_server_stats *net = reading->net;
+    bool draining = reading->draining;
     uint64_t started_ms = reading->started_ms;
 #define GAUGE   "gauge"
 #define COUNTER "counter"
@@ -46,6 +48,7 @@ enum err ops_metrics_write(const struct ops_sources *sources, struct buf *out)
         .bus = bus_subscriber_stats(sources->app->subscriber),
         .engine = eio_server_stats(sources->engine),
         .net = net_server_stats(sources->net),
+        .draining = ops_draining(sources->drain),
         .started_ms = (uint64_t)sources->started_ms,
     };
     struct exposition text = {.out = out};

@@ -11,6 +11,7 @@
 #include "http/server.h"
 #include "loop/loop.h"
 #include "net/server.h"
+#include "ops/drain.h"
 #include "util/attr.h"
 #include "util/buf.h"
 #include "util/err.h"
@@ -27,7 +28,8 @@ struct ops_sources {
     struct app *app;
     const struct eio_server *engine;
     const struct net_server *net; /* the clients' */
-    int64_t started_ms;           /* since 1970 */
+    const struct ops_drain *drain;
+    int64_t started_ms; /* since 1970 */
 };
 
 /* Who knows: calls ops_respond once for each question, now or later (see http_exchange_watch). */

@@ -2,7 +2,8 @@
 //
 //   {"id":1,"do":"connect","client":"a","version":4,"url":"http://…","options":{…}}
 //   {"id":2,"do":"emit","client":"a","event":"subscribe","args":[…],"ack":true}
-//   {"id":3,"do":"disconnect","client":"a"}          also: reconnect (to a url), drop (cuts the transport)
+//   {"id":3,"do":"disconnect","client":"a"}          also: reconnect (to a url), drop (cuts the transport),
+//                                                          aim (where it goes when it next reconnects)
 //
 // Every command is answered with its id; what happens to a client comes with the client's name.
 import { createInterface } from "node:readline";
@@ -55,6 +56,10 @@ const commands = {
     const socket = sockets.get(client);
     socket.io.uri = url ?? socket.io.uri;
     socket.connect();
+    say({ id });
+  },
+  aim({ id, client, url }) {
+    sockets.get(client).io.uri = url;
     say({ id });
   },
   drop({ id, client }) {

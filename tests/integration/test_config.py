@@ -36,6 +36,33 @@ def test_a_flag_goes_before_the_environment():
     assert "PORT=4001\n" in done.stdout and "PING_INTERVAL=1000\n" in done.stdout
 
 
+def test_a_settings_file_goes_behind_the_environment(tmp_path):
+    path = tmp_path / "gateway.conf"
+    path.write_text(f"# a remark\nJWT_SECRET={SECRET}\nPORT=4000\nPING_INTERVAL='1000'\nMAX_ROOMS=7\n")
+    for flags, settings in [(["--config", str(path)], {}), ([f"--config-file={path}"], {}), ([], {"CONFIG_FILE": path})]:
+        done = run("--check-config", "--max-rooms", "9", *flags, PORT=4001, **settings)
+        assert done.returncode == 0, done.stderr
+        assert {"PORT=4001", "PING_INTERVAL=1000", "MAX_ROOMS=9", f"CONFIG_FILE={path}"} <= set(done.stdout.splitlines())
+
+
+def test_what_check_config_prints_is_a_settings_file(tmp_path):
+    path = tmp_path / "gateway.conf"
+    printed = run("--check-config", JWT_SECRET=SECRET, MAX_ROOMS=7).stdout
+    path.write_text("".join(line + "\n" for line in printed.splitlines()
+                            if not line.startswith(("CONFIG_FILE=", "JWT_SECRET="))))
+    done = run("--check-config", "--config", str(path), JWT_SECRET=SECRET)
+    assert done.stdout.replace(f"CONFIG_FILE={path}\n", "CONFIG_FILE=\n") == printed
+    assert "# SIGHUP reloads these:" in printed
+
+
+def test_a_wrong_settings_file_names_the_line(tmp_path):
+    path = tmp_path / "gateway.conf"
+    path.write_text("PORT=4000\nPIGN_INTERVAL=1000\n")
+    done = run("--config", str(path), JWT_SECRET=SECRET)
+    assert done.returncode == 2
+    assert "settings file, line 2: unknown setting PIGN_INTERVAL; did you mean PING_INTERVAL?" in done.stderr
+
+
 REFUSED = [
     ("JWT_SECRET", None), ("JWT_SECRET", ""), ("JWT_SECRET", "x" * 31),
     ("PORT", "http"), ("PORT", "-1"), ("PORT", "65536"), ("PORT", "80 "), ("PORT", "1e3"),

@@ -7,6 +7,7 @@ sentinel   a primary with two replicas; programs ask the sentinels, nothing lies
             clients reach the gateways by the route front, which takes one that lives
 """
 import itertools
+import signal
 import threading
 import time
 from pathlib import Path
@@ -27,7 +28,7 @@ HISTORY = {"HISTORY_MARKET_LENGTH": 10000, "HISTORY_MARKET_AGE": 3600, "HISTORY_
            "HISTORY_GLOBAL_LENGTH": 10000, "HISTORY_CREATOR_LENGTH": CREATOR_CAP, "HISTORY_CREATOR_AGE": 3600}
 # Quick to notice, so that a short campaign sees every stage of every fault.
 QUICK = {"PING_INTERVAL": 1000, "PING_TIMEOUT": 2000, "PROBE_INTERVAL": 300, "REDIS_BACKOFF_MIN": 50,
-         "REDIS_BACKOFF_MAX": 300, "REDIS_REPLY_TIMEOUT": 1500, "MAX_CONNECTIONS": 5000}
+         "REDIS_BACKOFF_MAX": 300, "REDIS_REPLY_TIMEOUT": 1500, "MAX_CONNECTIONS": 5000, "DRAIN_DELAY": 200, "DRAIN_WINDOW": 1500}
 # Written before the answer leaves, which is what a SIGKILL of the process leaves behind.
 REDIS_OPTIONS = ("--appendfsync", "no")
 READY_SECONDS = 30
@@ -209,7 +210,7 @@ class World:
         for slot in self.slots:
             gateway, slot.gateway = slot.gateway, None
             if gateway is not None:
-                gateway.process.terminate()
+                gateway.process.send_signal(signal.SIGINT)  # without handing clients on: there is nobody left
                 try:
                     gateway.process.wait(5)
                 except Exception:

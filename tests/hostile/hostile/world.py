@@ -30,6 +30,9 @@ SETTINGS = {
     "CLIENT_STALL": "2000",
     "CLIENT_QUEUE_BYTES": "2097152",
     "ROOM_LINGER": "3000",
+    "HANDSHAKE_RATE": "0",
+    "DRAIN_DELAY": "0",
+    "DRAIN_WINDOW": "0",
     "ASAN_OPTIONS": "quarantine_size_mb=8:allocator_release_to_os_interval_ms=200",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
 }

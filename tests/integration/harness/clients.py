@@ -78,6 +78,10 @@ class NodeClient(Client):
         """To another gateway, where a URL is given."""
         self.driver.ask("reconnect", self.name, url=url)
 
+    def aim(self, url: str) -> None:
+        """Where it goes when it reconnects by itself, like a name that leads elsewhere."""
+        self.driver.ask("aim", self.name, url=url)
+
     def drop(self) -> None:
         self.driver.ask("drop", self.name)
 
@@ -146,6 +150,9 @@ class PythonClient(Client):
 
     def emit(self, event: str, *args) -> None:
         self.socket.emit(event, args if args else None)
+
+    def aim(self, url: str) -> None:
+        self.socket.connection_url = url
 
     def disconnect(self) -> None:
         """Without waiting for the answer to a last poll, which may take a ping's interval."""

@@ -17,7 +17,7 @@ GATEWAY = BUILD_DIR / "gateway" / "guesslyfe-gateway"
 SECRET = "a secret for tests, longer than 32 bytes"
 
 # What a test would otherwise have to wait for.
-QUICK = {"ROOM_LINGER": 200, "REDIS_BACKOFF_MAX": 300, "REDIS_REPLY_TIMEOUT": 2000}
+QUICK = {"ROOM_LINGER": 200, "REDIS_BACKOFF_MAX": 300, "REDIS_REPLY_TIMEOUT": 2000, "DRAIN_DELAY": 0, "DRAIN_WINDOW": 0}
 SANITIZER_REPORTS = ("Sanitizer:", "runtime error:")
 INHERITED = ("PATH", "HOME", "LANG", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")
 
