@@ -34,6 +34,8 @@ void app_world_close(struct app_world *world);
 void app_world_open_beside(struct app_world *other, struct app_world *world);
 void app_world_close_beside(struct app_world *other);
 
+enum { HANDED_MAX = 2048 };
+
 struct eio_session {
     struct app_world *world;
     void *user;
@@ -42,9 +44,10 @@ struct eio_session {
     bool open;       /* between person_open and person_leave */
     bool closed;     /* eio_session_close was called */
     enum eio_close_reason reason;
-    bool stuck;        /* eio_session_send fails with CLOSED */
-    struct buf handed; /* the last text for the gateway that the session moves to, or from */
-    unsigned hands;    /* how many there were */
+    bool stuck;              /* eio_session_send fails with CLOSED */
+    char handed[HANDED_MAX]; /* the last text for the gateway that the session moves to, or from */
+    size_t handed_len;       /* a terminator follows */
+    unsigned hands;          /* how many there were */
 };
 
 /* A session, without CONNECT. False: no memory. */
