@@ -128,7 +128,7 @@ static void deliver(struct app_member *member, const struct app_room *room, stru
         app_recovery_hold(member, event);
     } else if (app_move_is_arriving(member)) {
         app_move_hold(member, room, event);
-    } else {
+    } else if (!app_move_brought(member, room, event)) {
         app_delivery_to(member, event);
     }
 }

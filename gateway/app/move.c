@@ -19,11 +19,17 @@ struct held {
     unsigned partition;
 };
 
+enum stage {
+    LEAVES,
+    ARRIVES,
+    CATCHES_UP, /* it has arrived, and what it had there may still come here */
+};
+
 struct app_move {
     struct app_member *member;
-    bool arriving;
+    enum stage stage;
     struct wheel_timer look; /* there: until nothing is under way */
-    struct list asked;       /* there: of app->moves, until `places` are passed */
+    struct list asked;       /* of app->moves, until `places` are passed */
     struct place *places;
     size_t place_count;
     unsigned joins; /* here: that have not ended, and one while they are begun */
@@ -36,16 +42,26 @@ struct app_move {
 
 static void on_look(struct wheel_timer *timer);
 
-static struct app_move *move_new(struct app_member *member)
+static struct app_move *move_new(struct app_member *member, enum stage stage)
 {
     struct app_move *move = calloc(1, sizeof *move);
     if (move) {
         move->member = member;
+        move->stage = stage;
         list_init(&move->asked);
         wheel_timer_init(&move->look, on_look);
         member->move = move;
     }
     return move;
+}
+
+static void drop_held(struct app_move *move)
+{
+    while (move->held_count > 0) {
+        app_event_unref(&move->held[--move->held_count].event);
+    }
+    free(move->held);
+    move->held = NULL;
 }
 
 void app_move_free(struct app_move *move)
@@ -55,10 +71,7 @@ void app_move_free(struct app_move *move)
     }
     loop_timer_cancel(move->member->app->loop, &move->look);
     list_remove(&move->asked);
-    while (move->held_count > 0) {
-        app_event_unref(&move->held[--move->held_count].event);
-    }
-    free(move->held);
+    drop_held(move);
     free(move->places);
     free(move);
 }
@@ -132,8 +145,8 @@ static enum err read_places(struct app_move *move, struct str text)
 
 static bool is_quiet(const struct app_member *member)
 {
-    return list_empty(&member->joins) && member->automatic == 0 && !member->recovery &&
-           (!member->session || app_session_is_quiet(member->session));
+    return member->accepted && list_empty(&member->joins) && member->automatic == 0 &&
+           !member->recovery && (!member->session || app_session_is_quiet(member->session));
 }
 
 static enum err write_state(const struct app_member *member, struct buf *out)
@@ -175,7 +188,7 @@ static void on_look(struct wheel_timer *timer)
 void app_move_leave(struct sio_socket *socket)
 {
     struct app_member *member = sio_socket_user(socket);
-    struct app_move *move = member && !member->move ? move_new(member) : NULL;
+    struct app_move *move = member && !member->move ? move_new(member, LEAVES) : NULL;
     if (!move) {
         fail(socket);
         return;
@@ -185,14 +198,17 @@ void app_move_leave(struct sio_socket *socket)
 
 /* --- There: the rest --- */
 
+/* An id is no earlier than its event; where none was given yet, places are times. */
+static bool has_passed(const struct bus_subscriber *subscriber, const struct place *place)
+{
+    struct bus_place passed = bus_subscriber_passed(subscriber, place->partition);
+    return passed.id >= place->id || passed.time > place->id;
+}
+
 static bool all_passed(const struct app_move *move)
 {
-    const struct bus_subscriber *subscriber = move->member->app->subscriber;
     for (size_t i = 0; i < move->place_count; i++) {
-        const struct place *place = &move->places[i];
-        struct bus_place passed = bus_subscriber_passed(subscriber, place->partition);
-        /* An id is no earlier than its event; where none was given yet, places are times. */
-        if (passed.id < place->id && passed.time < place->id) {
+        if (!has_passed(move->member->app->subscriber, &move->places[i])) {
             return false;
         }
     }
@@ -223,6 +239,12 @@ static void hand_over(struct app_move *move)
     buf_fini(&rest);
 }
 
+static void end(struct app_move *move)
+{
+    move->member->move = NULL;
+    app_move_free(move);
+}
+
 /*
  * Called where a probe came back: no event is half handed on, for the messages of one come
  * together. (In between, what is passed may be an event that came for one of its rooms and not yet
@@ -232,9 +254,14 @@ void app_move_passed(struct app *app)
 {
     LIST_FOR_EACH (node, next, &app->moves) {
         struct app_move *move = list_entry(node, struct app_move, asked);
-        if (all_passed(move)) {
-            list_remove(node);
+        if (!all_passed(move)) {
+            continue;
+        }
+        list_remove(node);
+        if (move->stage == LEAVES) {
             hand_over(move);
+        } else {
+            end(move);
         }
     }
 }
@@ -243,7 +270,7 @@ void app_move_ask(struct sio_socket *socket, struct str place)
 {
     struct app_member *member = sio_socket_user(socket);
     struct app_move *move = member ? member->move : NULL;
-    if (!move || move->arriving || list_linked(&move->asked) || read_places(move, place)) {
+    if (!move || move->stage != LEAVES || list_linked(&move->asked) || read_places(move, place)) {
         fail(socket);
         return;
     }
@@ -301,7 +328,18 @@ void app_move_joined(struct app_member *member, bool entered)
 
 bool app_move_is_arriving(const struct app_member *member)
 {
-    return member->move && member->move->arriving;
+    return member->move && member->move->stage == ARRIVES;
+}
+
+bool app_move_brought(const struct app_member *member, const struct app_room *room,
+                      const struct app_event *event)
+{
+    const struct app_move *move = member->move;
+    if (!move || move->stage != CATCHES_UP || event->id == 0) {
+        return false;
+    }
+    const struct place *place = find_place(move, partition_of(member->app, room));
+    return place && event->id <= place->id;
 }
 
 static enum err grow(struct app_move *move)
@@ -419,13 +457,12 @@ void app_move_arrive(void *owner, struct sio_socket *socket, struct str state)
         !read_identity(&arrival, &identity)) {
         member = app_member_begin(app, socket, &identity);
     }
-    struct app_move *move = member ? move_new(member) : NULL;
+    struct app_move *move = member ? move_new(member, ARRIVES) : NULL;
     if (!move) {
         fail(socket);
         return;
     }
     app->stats.connected--; /* it was counted there */
-    move->arriving = true;
     move->has_pid = arrival.pid.len > 0;
     move->was_told = arrival.was_told > 0;
     member->accepted = member->permitted = true;
@@ -484,15 +521,31 @@ static enum err give_session(struct app_move *move)
     return move->member->session ? OK : ERR_NOMEM;
 }
 
+/*
+ * This gateway may be behind that one. Within one partition the id of the last event tells what the
+ * member has (app/delivery.c), and there is nothing to be remembered.
+ */
+static void catch_up(struct app_move *move)
+{
+    struct app *app = move->member->app;
+    if (app->options->bus.keys.partitions == 1 || all_passed(move)) {
+        end(move);
+        return;
+    }
+    drop_held(move);
+    list_push_back(&app->moves, &move->asked);
+    bus_subscriber_probe(app->subscriber);
+}
+
 void app_move_arrived(struct sio_socket *socket, struct str rest)
 {
     struct app_member *member = sio_socket_user(socket);
     struct app_move *move = member ? member->move : NULL;
-    if (!move || !move->arriving || read_rest(move, rest) || give_session(move)) {
+    if (!move || move->stage != ARRIVES || read_rest(move, rest) || give_session(move)) {
         fail(socket);
         return;
     }
-    member->move = NULL;
+    move->stage = CATCHES_UP;
     deliver_held(move);
     if (!move->was_told) {
         app_expiry_announce(&member->app->expiry, member);
@@ -500,5 +553,5 @@ void app_move_arrived(struct sio_socket *socket, struct str rest)
     if (member->session) {
         app_session_keep(member->session, NULL);
     }
-    app_move_free(move);
+    catch_up(move);
 }

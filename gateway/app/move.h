@@ -38,6 +38,9 @@ void app_move_joined(struct app_member *member, bool entered);
 void app_move_passed(struct app *app);
 /* Whether what comes for the member has to be kept. */
 bool app_move_is_arriving(const struct app_member *member);
+/* Whether the member has the event from the gateway that it came from. */
+bool app_move_brought(const struct app_member *member, const struct app_room *room,
+                      const struct app_event *event);
 /* Keeps it; the room is the one that it came for. */
 void app_move_hold(struct app_member *member, const struct app_room *room, struct app_event *event);
 /* The member goes. NULL is fine. */

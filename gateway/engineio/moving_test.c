@@ -345,6 +345,54 @@ static void heartbeats_go_on_after_the_move(void **state)
     check_session_lost();
 }
 
+static void the_switch_does_not_restart_the_interval(void **state)
+{
+    (void)state;
+    client_handshake(&http);
+    fleet_advance(&fleet, 200);
+    client_ws_open(&ws, http.sid);
+    client_ws_send(&ws, WS_TEXT, STR("2probe"));
+    client_ws_expect(&ws, "3probe");
+    finish();
+    fleet_advance(&fleet, 90);
+    assert_true(client_quiet(&ws));
+    fleet_advance(&fleet, 30);
+    client_ws_expect(&ws, "2");
+}
+
+/* Its ping was taken by a poll. */
+static void take_ping_and_move(void)
+{
+    client_handshake(&http);
+    client_poll(&http, http.sid);
+    fleet_advance(&fleet, 310);
+    client_expect(&http, 200, "2");
+    client_ws_open(&ws, http.sid);
+    client_ws_send(&ws, WS_TEXT, STR("2probe"));
+    client_ws_expect(&ws, "3probe");
+    finish();
+}
+
+static void a_pong_may_come_by_the_other_transport(void **state)
+{
+    (void)state;
+    take_ping_and_move();
+    client_ws_send(&ws, WS_TEXT, STR("3"));
+    fleet_advance(&fleet, 280);
+    assert_true(client_quiet(&ws));
+    fleet_expect(&fleet, OTHER, "arrive state;arrived rest;");
+    fleet_advance(&fleet, 30);
+    client_ws_expect(&ws, "2");
+}
+
+static void a_pong_that_was_due_there_is_due_here(void **state)
+{
+    (void)state;
+    take_ping_and_move();
+    fleet_advance(&fleet, 200);
+    fleet_expect(&fleet, OTHER, "arrive state;arrived rest;close ping timeout;");
+}
+
 /* --- Afterwards --- */
 
 static void late_requests_are_told_as_after_any_upgrade(void **state)
@@ -976,6 +1024,9 @@ int main(void)
         TEST(a_client_may_say_good_bye_early),
         TEST(what_is_said_early_is_bounded),
         QUICK(heartbeats_go_on_after_the_move),
+        QUICK(the_switch_does_not_restart_the_interval),
+        QUICK(a_pong_may_come_by_the_other_transport),
+        QUICK(a_pong_that_was_due_there_is_due_here),
         TEST(late_requests_are_told_as_after_any_upgrade),
         TEST(a_move_is_forgotten_after_a_while),
         TEST(more_websockets_are_turned_away),

@@ -203,6 +203,38 @@ static void an_answer_cut_off_in_its_head_is_none(void **state)
     }
 }
 
+/* --- The state of a session --- */
+
+static void a_state_is_read_as_it_was_written(void **state)
+{
+    (void)state;
+    struct buf text = {0};
+    struct str above;
+    unsigned phase;
+    uint64_t left_ms;
+    assert_int_equal(eio_relay_write_state(1, 20000, STR("of the\nlayers above"), &text), OK);
+    assert_string_equal(buf_cstr(&text), "1 20000\nof the\nlayers above");
+    assert_int_equal(eio_relay_read_state(buf_str(&text), &phase, &left_ms, &above), OK);
+    assert_int_equal(phase, 1);
+    assert_int_equal(left_ms, 20000);
+    assert_true(str_eq(above, STR("of the\nlayers above")));
+    buf_fini(&text);
+}
+
+static void what_is_no_state_is_not_taken(void **state)
+{
+    (void)state;
+    const struct str bad[] = {STR(""),        STR("\n"),     STR("1 1"),   STR("1\n"),
+                              STR(" 1\n"),    STR("1 \n"),   STR("x 1\n"), STR("1 -1\n"),
+                              STR("256 1\n"), STR("1 1 1\n")};
+    struct str above;
+    unsigned phase;
+    uint64_t left_ms;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_int_equal(eio_relay_read_state(bad[i], &phase, &left_ms, &above), ERR_PROTO);
+    }
+}
+
 /* --- The rest of a session --- */
 
 static void add(struct buf *text, struct rcbuf *packet)
@@ -395,6 +427,8 @@ int main(void)
         cmocka_unit_test(every_answer_is_read_as_it_was_written),
         cmocka_unit_test(what_is_no_answer_is_not_taken),
         cmocka_unit_test(an_answer_cut_off_in_its_head_is_none),
+        cmocka_unit_test(a_state_is_read_as_it_was_written),
+        cmocka_unit_test(what_is_no_state_is_not_taken),
         cmocka_unit_test(the_rest_is_read_as_it_was_written),
         cmocka_unit_test(a_rest_without_anything_is_one),
         cmocka_unit_test(what_is_no_rest_is_not_taken),

@@ -34,6 +34,8 @@ void app_world_close(struct app_world *world);
 void app_world_open_beside(struct app_world *other, struct app_world *world);
 void app_world_close_beside(struct app_world *other);
 
+enum { HANDED_MAX = 2048 };
+
 struct eio_session {
     struct app_world *world;
     void *user;
@@ -42,13 +44,16 @@ struct eio_session {
     bool open;       /* between person_open and person_leave */
     bool closed;     /* eio_session_close was called */
     enum eio_close_reason reason;
-    bool stuck;        /* eio_session_send fails with CLOSED */
-    struct buf handed; /* the last text for the gateway that the session moves to, or from */
-    unsigned hands;    /* how many there were */
+    bool stuck;              /* eio_session_send fails with CLOSED */
+    char handed[HANDED_MAX]; /* the last text for the gateway that the session moves to, or from */
+    size_t handed_len;       /* a terminator follows */
+    unsigned hands;          /* how many there were */
 };
 
 /* A session, without CONNECT. False: no memory. */
 bool person_open(struct app_world *world, struct eio_session *person);
+/* A session that comes from another gateway with that text. */
+enum err person_arrives_with(struct app_world *world, struct eio_session *person, struct str state);
 /* A message packet from the client, as it is behind the "4". */
 void person_says(struct eio_session *person, const char *text);
 /* CONNECT with a good token of these claims (NULL address: none). */
