@@ -8,6 +8,7 @@ import { io } from "./node_modules/socket.io-client/build/esm/index.js";
 
 const AGAIN_MS = 200; // after a refused subscription
 const LATEST = 10;
+const OWNER = 12; // the beginning of a session's id tells which gateway opened it
 
 // What the publisher of a campaign numbered the event with.
 function keyOf(event, data) {
@@ -45,6 +46,7 @@ export class Member {
     socket.on("connect_error", (error) => tell(name, "error", error.message, ...whyOf(error)));
     socket.onAny((event, ...args) => this.onEvent(event, args));
     socket.io.on("open", () => {
+      tell(name, "opened", socket.io.engine.id.slice(0, OWNER));
       socket.io.engine.on("upgrade", () => tell(name, "upgrade"));
       socket.io.engine.on("upgradeError", (error) => tell(name, "upgradeError", error.message, ...whyOf(error)));
     });

@@ -7,6 +7,7 @@
 //   {"do":"open","url":"http://…","clients":[{"name","token","rooms","style","recovery"}],"options":{…},"pace":100}
 //                                so many a second
 //   {"do":"speak","every":5000}  each client emits `ping` about so often, in milliseconds
+//   {"do":"reconnect"}           all that the server has disconnected
 //   {"do":"watch","key":"…"}     counts the clients that get this event
 //   {"do":"close"}               all of them, for good; and nobody speaks any more
 //   {"do":"flush"}               answered with {"flushed":true} when the journal is on disk
@@ -118,6 +119,11 @@ const commands = {
       }
       turn = upTo;
     }, SPEAK_MS);
+  },
+  reconnect() {
+    for (const member of members.values()) {
+      member.socket.connect();
+    }
   },
   watch({ key }) {
     Object.assign(watched, { key, holders: new Set() });

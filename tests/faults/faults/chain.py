@@ -122,7 +122,7 @@ class Walk:
     def _on_error(self, happening: Happening, t: int) -> None:
         """Attempts that fail are what faults are made for; only the returns count."""
 
-    def _on_upgrade(self, happening: Happening, t: int) -> None:
-        """The session goes on."""
+    def _on_opened(self, happening: Happening, t: int) -> None:
+        """What counts is what is connected in it."""
 
-    _on_upgradeError = _on_upgrade
+    _on_upgrade = _on_upgradeError = _on_opened

@@ -3,6 +3,7 @@ from typing import NamedTuple
 
 # kind → what the details are, in their order
 DETAILS = {
+    "opened": ("gateway",),  # a session, by the handshake
     "connect": ("recovered", "sid", "pid", "offset"),
     "connected": ("id", "arguments"),
     "event": ("id", "name", "key"),

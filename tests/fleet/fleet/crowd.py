@@ -68,6 +68,7 @@ class Process:
 class Crowd:
     def __init__(self, directory: Path, name: str, processes: int = 2):
         directory.mkdir(parents=True, exist_ok=True)
+        self.name = name
         self.people: list[Person] = []
         self.processes = [Process(directory / f"{name}-{number}.journal") for number in range(processes)]
 
@@ -83,6 +84,11 @@ class Crowd:
         """Each client emits `ping` about every so many seconds."""
         for process in self.processes:
             process.do("speak", every=every * 1000)
+
+    def reconnect(self) -> None:
+        """Those who were sent away come back, as a page does that does not know better."""
+        for process in self.processes:
+            process.do("reconnect")
 
     def watch(self, key: str) -> None:
         for process in self.processes:

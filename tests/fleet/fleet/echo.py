@@ -18,7 +18,7 @@ OneServer = echo.EchoServer
 class EchoFleet:
     redis: RedisServer | None = None  # of all
 
-    def __init__(self, log: Path, *flags: str):
+    def __init__(self, log: Path, *flags: str, port: int = 0):
         if EchoFleet.redis is None:
             EchoFleet.redis = RedisServer(Path(os.environ["FLEET_SCRATCH"]) / "redis")
         before = self._listeners()
@@ -26,7 +26,7 @@ class EchoFleet:
                         for number in range(SERVERS)]
         until(lambda: self._listeners() == before + SERVERS, "the servers hear each other")
         kind = proxies.ALL[os.environ["FLEET_PROXY"]]
-        self.proxy = kind(log.with_name("proxy"), [server.address[1] for server in self.servers])
+        self.proxy = kind(log.with_name("proxy"), [server.address[1] for server in self.servers], port)
         self.address = ("127.0.0.1", self.proxy.port)
 
     def _listeners(self) -> int:
@@ -44,3 +44,4 @@ echo.EchoServer = EchoFleet  # now: conftest.py takes it before pytest_configure
 def pytest_unconfigure() -> None:
     if EchoFleet.redis:
         EchoFleet.redis.stop()
+        EchoFleet.redis = None

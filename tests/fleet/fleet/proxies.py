@@ -1,9 +1,9 @@
 """The proxies before a fleet: ours, and nginx as most people would set it up. Both give each request to the next gateway."""
 import json
 import os
-import re
 import shutil
 import signal
+import socket
 import subprocess
 from collections import Counter
 from dataclasses import dataclass
@@ -24,11 +24,12 @@ class Counts:
 
 
 class Proxy:
-    """Listens on a free port of 127.0.0.1 before gateways on `ports`, which point() changes while it runs."""
+    """Listens on 127.0.0.1, on a free port where none is given, before gateways on `ports`, which point() changes."""
 
-    def __init__(self, directory: Path, ports: list[int]):
+    def __init__(self, directory: Path, ports: list[int], port: int = 0):
         directory.mkdir(parents=True, exist_ok=True)
         self.directory, self.log = directory, directory / "proxy.log"
+        self.port = port or free_port()
         self.start(ports)
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -52,11 +53,9 @@ class Ours(Proxy):
     def start(self, ports: list[int]) -> None:
         self._list(ports)
         with open(self.log, "wb") as errors:
-            self.process = subprocess.Popen([PROGRAM, self.directory / "gateways"], stdin=subprocess.DEVNULL,
-                                            stdout=subprocess.PIPE, stderr=errors)
-        said = re.fullmatch(rb"listening on port (\d+)\n", self.process.stdout.readline())
-        assert said, self.log.read_text()
-        self.port = int(said[1])
+            self.process = subprocess.Popen([PROGRAM, self.directory / "gateways", str(self.port)],
+                                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
+        assert self.process.stdout.readline() == f"listening on port {self.port}\n".encode(), self.log.read_text()
 
     def _list(self, ports: list[int]) -> None:
         (self.directory / "gateways").write_text("".join(f"127.0.0.1:{port}\n" for port in ports))
@@ -113,9 +112,8 @@ class Nginx(Proxy):
     name = "nginx"
 
     def start(self, ports: list[int]) -> None:
-        self.port = free_port()
         self._list(ports)
-        user = f"user {'root' if os.geteuid() == 0 else ''};" if os.geteuid() == 0 else ""
+        user = "user root;" if os.geteuid() == 0 else ""  # the files are root's then
         (self.directory / "nginx.conf").write_text(
             NGINX_CONF.format(scratch=self.directory, port=self.port, user=user, files=20000))
         command = [NGINX, "-p", self.directory, "-e", self.log, "-c", self.directory / "nginx.conf"]
@@ -124,7 +122,6 @@ class Nginx(Proxy):
         until(self._listens, f"nginx listens; see {self.log}")
 
     def _listens(self) -> bool:
-        import socket
         assert self.process.poll() is None, self.log.read_text()
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0

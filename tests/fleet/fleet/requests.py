@@ -57,14 +57,16 @@ def polling_soak(show: Show) -> None:
 
 @scenario("upgrade")
 def upgrade(show: Show) -> None:
-    """Clients that begin with polling and go on with a WebSocket, while events are published."""
+    """Clients that begin with polling and go on with a WebSocket: half of them before the first event, half among events."""
     clients, seconds = show.clients(60, 1000), show.seconds(3, 30)
     with World(show.directory, show.wishes.proxy) as world:
         crowd, people = world.crowd(), world.new_people(clients)
-        world.publish(people, 50)
-        crowd.open(people, world.proxy.url, ["polling", "websocket"], PACE)
-        crowd.wait_settled(settle_time(clients, PACE))
-        crowd.wait("upgrades", clients, 15)
+        for half in (people[:clients // 2], people[clients // 2:]):
+            crowd.open(half, world.proxy.url, ["polling", "websocket"], PACE)
+            crowd.wait_settled(settle_time(clients, PACE))
+            crowd.wait("upgrades", len(crowd.people), 15)
+            if not world.traffic:
+                world.publish(people, 50)
         show.equal("clients in their rooms", crowd.counts["settled"], clients)
         time.sleep(seconds)
         world.finish(30)

@@ -14,6 +14,7 @@ class Wishes:
     proxy: str
     clients: int | None = None
     seconds: float | None = None
+    public: Path | None = None  # where the public protocol suites are
 
 
 @dataclass
@@ -48,6 +49,13 @@ class Show:
     def equal(self, what: str, value, wanted) -> None:
         self.promise(what, value, value == wanted, f"not {self._text(wanted)}")
 
+    def timing(self, what: str, value, good: bool, wanted: str) -> None:
+        """A promise about time is one only where nothing else is going on."""
+        if self.full:
+            self.promise(what, value, good, wanted)
+        else:
+            self.tell(what, value)
+
     def failed(self, text: str) -> None:
         self.promise("problem", text, False)
 
@@ -64,6 +72,8 @@ class Show:
 
     @staticmethod
     def _text(value) -> str:
+        if isinstance(value, bool):
+            return "yes" if value else "no"
         if isinstance(value, float):
             return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
         return f"{value:,}" if isinstance(value, int) else str(value)
@@ -77,3 +87,7 @@ class Show:
 def percentile(values: list[float], share: float) -> float:
     ordered = sorted(values)
     return ordered[max(0, math.ceil(len(ordered) * share) - 1)] if ordered else 0.0
+
+
+def megabytes(size: float) -> str:
+    return f"{size / 1e6:,.0f} MB"
