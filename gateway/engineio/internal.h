@@ -103,6 +103,11 @@ void eio_answer(struct eio_server *server, const struct eio_asker *asker, enum e
 void eio_answer_error(struct eio_server *server, const struct eio_asker *asker,
                       enum eio_error error);
 
+/* rival.c */
+
+/* Whether the poll has to wait until it is known if the first one's gateway is still there. */
+bool eio_rival_poll(struct eio_session *session, const struct eio_asker *asker);
+
 /* guest.c */
 
 /* A session that arrives ends before it is there; false for any other. */
@@ -161,6 +166,8 @@ void eio_session_turn(struct eio_session *session);
 
 /* polling.c */
 void eio_polling_poll(struct eio_session *session, const struct eio_asker *asker);
+/* The same where nothing speaks for a second one. */
+void eio_polling_poll_at_last(struct eio_session *session, const struct eio_asker *asker);
 void eio_polling_post(struct eio_session *session, const struct eio_asker *asker, struct str body);
 /* The client gave its poll up. */
 void eio_polling_abort(struct eio_session *session);

@@ -81,15 +81,22 @@ static void wait_for_packets(struct eio_session *session, const struct eio_asker
     }
 }
 
-/*
- * Two polls at once are a broken client, save while it upgrades: it may have started the second
- * before the first was answered.
- */
 void eio_polling_poll(struct eio_session *session, const struct eio_asker *asker)
 {
     if (is_polled(session) && eio_upgrade_probed(session)) {
         eio_polling_noop(session);
     }
+    if (!eio_rival_poll(session, asker)) {
+        eio_polling_poll_at_last(session, asker);
+    }
+}
+
+/*
+ * Two polls at once are a broken client, save while it upgrades: it may have started the second
+ * before the first was answered.
+ */
+void eio_polling_poll_at_last(struct eio_session *session, const struct eio_asker *asker)
+{
     if (is_polled(session) || session->state == EIO_CLOSED) {
         eio_answer_error(session->server, asker, EIO_ERROR_REQUEST);
         eio_session_end(session, EIO_CLOSE_PROTOCOL);

@@ -525,6 +525,7 @@ enum err eio_server_join_fleet(struct eio_server *server, const struct eio_fleet
     map_init(&relay->peers, peer_key);
     eio_guests_init(relay);
     eio_moved_init(relay);
+    list_init(&relay->rivals);
     list_init(&relay->sendings);
     list_init(&relay->blocked);
     wheel_timer_init(&relay->watch, on_watch);
@@ -542,6 +543,7 @@ void eio_relay_free(struct eio_relay *relay)
     for (struct map_node *node; (node = map_next(&relay->errands, NULL));) {
         finish_busy(container_of(node, struct errand, node));
     }
+    eio_rivals_fini(relay);
     eio_owner_forget_answers(relay);
     eio_guests_fini(relay);
     eio_moved_fini(relay);

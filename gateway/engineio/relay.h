@@ -17,6 +17,7 @@ struct eio_relay {
     struct bus_listener asked, answered;
     struct map errands;      /* what we ask, by number */
     struct map peers;        /* gateways that are asked something, by id */
+    struct list rivals;      /* second polls that wait (rival.c) */
     struct list sendings;    /* answers of ours that Redis has not confirmed */
     struct map guests;       /* WebSockets for sessions that are on their way here, by number */
     struct map moved;        /* sessions that went to another gateway, by sid */
@@ -44,6 +45,10 @@ bool eio_guest_answered(struct eio_relay *relay, const struct eio_relay_answer *
 void eio_guests_init(struct eio_relay *relay);
 /* All sessions have ended. */
 void eio_guests_fini(struct eio_relay *relay);
+
+/* rival.c */
+
+void eio_rivals_fini(struct eio_relay *relay);
 
 /* moved.c */
 

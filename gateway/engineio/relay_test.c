@@ -515,6 +515,37 @@ static void an_owner_that_dies_is_noticed_while_a_poll_waits(void **state)
     client_expect(&third, 400, UNKNOWN);
 }
 
+/* What is between asks again, by another gateway or by the owner itself. */
+static void a_poll_that_a_dead_gateway_had_may_come_again(void **state)
+{
+    (void)state;
+    client_handshake(&owner);
+    poll_elsewhere(&other);
+    fleet_settle(&fleet);
+    fleet_lose(&fleet, OTHER);
+    poll_elsewhere(&third);
+    fleet_settle(&fleet);
+    assert_true(client_quiet(&third));
+    say("hello");
+    client_expect(&third, 200, "4hello");
+    fleet_expect(&fleet, OWNER, "open;");
+}
+
+static void it_may_come_to_the_owner_and_be_given_up(void **state)
+{
+    (void)state;
+    client_handshake(&owner);
+    poll_elsewhere(&other);
+    fleet_settle(&fleet);
+    fleet_lose(&fleet, OTHER);
+    poll_elsewhere(&owner);
+    fleet_settle(&fleet);
+    assert_true(client_quiet(&owner));
+    client_close(&owner);
+    fleet_expect(&fleet, OWNER, "open;close transport;");
+    client_open(&owner, world_of(OWNER));
+}
+
 static void sessions_of_a_gateway_that_was_asked_by_a_dead_one_end(void **state)
 {
     (void)state;
@@ -820,6 +851,8 @@ int main(void)
         NARROW(a_session_that_waits_for_its_turn_may_end),
         NARROW(a_session_that_waits_for_its_turn_may_upgrade),
         TEST(an_owner_that_dies_is_noticed_while_a_poll_waits),
+        TEST(a_poll_that_a_dead_gateway_had_may_come_again),
+        TEST(it_may_come_to_the_owner_and_be_given_up),
         TEST(sessions_of_a_gateway_that_was_asked_by_a_dead_one_end),
         TEST(a_gateway_that_ends_tells_those_who_wait),
         TEST(a_poll_waits_through_a_restart_of_redis),
