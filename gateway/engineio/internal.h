@@ -44,7 +44,7 @@ struct eio_session {
     struct eio_upgrade *upgrade; /* owned; while UPGRADING and LEAVING */
     /* The request that waits for packets, here or with another gateway: one of both, or none. */
     struct http_exchange *poll;
-    struct eio_away *away;    /* owned */
+    struct eio_away *away;    /* owned; also one that was answered, until it is confirmed */
     struct eio_queue queue;   /* what waits for a poll, or for the handshake's end */
     struct ws_stream ws;      /* the transport, or the candidate; conn NULL where there is none */
     struct wheel_timer timer; /* heartbeat; in CLOSING the deadline */
@@ -61,9 +61,10 @@ struct eio_session {
     char text[];      /* sid, then the peer's address with a terminator */
 };
 
-/* A poll that another gateway has from the client. */
+/* A poll that another gateway has from the client (away.c). */
 struct eio_away {
-    uint64_t number; /* by which that gateway knows it */
+    uint64_t number;     /* by which that gateway knows it */
+    struct rcbuf *given; /* its answer, until that has reached the client; NULL: it waits */
     char gateway[EIO_GATEWAY_ID_LEN];
 };
 
@@ -103,6 +104,30 @@ void eio_answer(struct eio_server *server, const struct eio_asker *asker, enum e
 void eio_answer_error(struct eio_server *server, const struct eio_asker *asker,
                       enum eio_error error);
 
+/* away.c */
+
+/* Whether it is this poll. */
+bool eio_away_is(const struct eio_away *away, struct str gateway, uint64_t number);
+/* Whether a poll that another gateway has is to be answered. */
+bool eio_away_waits(const struct eio_session *session);
+/* The asker's poll waits. There must be no other. NOMEM. */
+MUST_CHECK enum err eio_away_wait(struct eio_session *session, const struct eio_asker *asker);
+/* Answers it. Without memory the session ends. */
+void eio_away_give(struct eio_session *session, enum eio_outcome outcome, struct str body);
+/* The same again: the answer was lost on the way. */
+void eio_away_give_again(struct eio_session *session);
+/* The answer has reached the client. */
+void eio_away_taken(struct eio_session *session, struct str gateway, uint64_t number);
+/* Forgets it. Idempotent. */
+void eio_away_drop(struct eio_session *session);
+
+/* rival.c */
+
+/* Whether the poll has to wait for what becomes of the one before, which another gateway has. */
+bool eio_rival_poll(struct eio_session *session, const struct eio_asker *asker);
+/* The one before has its answer. */
+void eio_rivals_go_on(struct eio_session *session);
+
 /* guest.c */
 
 /* A session that arrives ends before it is there; false for any other. */
@@ -124,7 +149,7 @@ bool eio_relay_holds_back(struct eio_session *session);
 
 /* owner.c */
 
-/* To another gateway. Where it is lost, and it was packets, the session ends. */
+/* To another gateway; packets are sent again where Redis was lost meanwhile. */
 void eio_owner_answer(struct eio_server *server, const struct eio_asker *asker,
                       const struct eio_relay_answer *answer);
 
@@ -161,13 +186,13 @@ void eio_session_turn(struct eio_session *session);
 
 /* polling.c */
 void eio_polling_poll(struct eio_session *session, const struct eio_asker *asker);
+/* The same where nothing speaks for a second one. */
+void eio_polling_poll_at_last(struct eio_session *session, const struct eio_asker *asker);
 void eio_polling_post(struct eio_session *session, const struct eio_asker *asker, struct str body);
 /* The client gave its poll up. */
 void eio_polling_abort(struct eio_session *session);
 /* Whether a body claims to be bytes, which no client of this protocol sends. */
 bool eio_polling_is_bytes(const struct http_request *request);
-/* Whether it is this poll that waits. */
-bool eio_away_is(const struct eio_away *away, struct str gateway, uint64_t number);
 /* Ends a waiting poll without news, if there is one. */
 void eio_polling_noop(struct eio_session *session);
 

@@ -10,7 +10,8 @@ struct sending {
     struct eio_relay *relay;
     struct list node; /* of relay->sendings, until Redis has answered */
     size_t bytes;
-    bool ends; /* its session does not outlive its loss */
+    struct eio_away to;
+    bool is_packets;
     uint8_t sid_len;
     char sid[];
 };
@@ -24,32 +25,45 @@ static void sending_free(struct sending *sending)
     eio_relay_unblock(relay);
 }
 
-/* The packets of a poll's answer are not in the queue any more: a client that lost them has to come
- * back, and to recover. */
+/* The session whose poll that answers, where it is still not known to have reached the client. */
+static struct eio_session *unconfirmed(const struct sending *sending)
+{
+    struct eio_session *session =
+        eio_server_find(sending->relay->server, str_range(sending->sid, sending->sid_len));
+    struct str gateway = str_range(sending->to.gateway, EIO_GATEWAY_ID_LEN);
+    bool is =
+        session && eio_away_is(session->away, gateway, sending->to.number) && session->away->given;
+    return is ? session : NULL;
+}
+
+/* A gateway that does not listen is gone, or asks again when it is back. */
 static void on_sent(void *context, const struct redisReply *reply)
 {
     struct sending *sending = context;
-    struct eio_server *server = sending->relay->server;
-    struct eio_session *session = NULL;
-    if (sending->ends && bus_control_sent(reply) != BUS_SENT) {
-        session = eio_server_find(server, str_range(sending->sid, sending->sid_len));
-    }
+    bool lost = sending->is_packets && bus_control_sent(reply) == BUS_SENT_UNKNOWN;
+    struct eio_session *session = lost ? unconfirmed(sending) : NULL;
     sending_free(sending);
     if (session) {
-        eio_session_end(session, EIO_CLOSE_TRANSPORT);
+        eio_away_give_again(session);
     }
 }
 
-static struct sending *sending_new(struct eio_relay *relay, struct str sid, size_t bytes, bool ends)
+static struct sending *sending_new(struct eio_relay *relay, const struct eio_asker *asker,
+                                   const struct eio_relay_answer *answer)
 {
+    struct str sid = asker->sid;
     struct sending *sending = malloc(sizeof *sending + sid.len);
     if (sending) {
-        *sending = (struct sending){
-            .relay = relay, .bytes = bytes, .ends = ends, .sid_len = (uint8_t)sid.len};
+        *sending = (struct sending){.relay = relay,
+                                    .bytes = answer->body.len,
+                                    .to = {.number = asker->number},
+                                    .is_packets = answer->outcome == EIO_PACKETS,
+                                    .sid_len = (uint8_t)sid.len};
+        memcpy(sending->to.gateway, asker->gateway.ptr, EIO_GATEWAY_ID_LEN);
         memcpy(sending->sid, sid.ptr, sid.len);
         list_init(&sending->node);
         list_push_back(&relay->sendings, &sending->node);
-        relay->stats.bytes += bytes;
+        relay->stats.bytes += sending->bytes;
     }
     return sending;
 }
@@ -68,20 +82,21 @@ static enum err send_answer(struct eio_relay *relay, struct str gateway, struct 
     return err;
 }
 
+/* Without memory the asking gateway waits in vain, until it is overdue. */
 void eio_owner_answer(struct eio_server *server, const struct eio_asker *asker,
                       const struct eio_relay_answer *answer)
 {
     struct eio_relay *relay = server->relay;
     struct buf head = {0};
-    bool ends = answer->outcome == EIO_PACKETS;
-    struct sending *sending = sending_new(relay, asker->sid, answer->body.len, ends);
+    struct sending *sending = sending_new(relay, asker, answer);
     enum err err = sending ? eio_relay_write_answer(answer, &head) : ERR_NOMEM;
     err = err ? err : send_answer(relay, asker->gateway, buf_str(&head), answer->body, sending);
     buf_fini(&head);
     if (err && sending) {
         sending_free(sending);
     }
-    struct eio_session *session = err && ends ? eio_server_find(server, asker->sid) : NULL;
+    struct eio_session *session =
+        err && answer->outcome == EIO_PACKETS ? eio_server_find(server, asker->sid) : NULL;
     if (session) {
         eio_session_end(session, EIO_CLOSE_TRANSPORT);
     }
@@ -103,15 +118,14 @@ static void abort_poll(struct eio_session *session, const struct eio_relay_reque
     }
 }
 
-/*
- * The packets of an answer that was lost are lost, and the client has to begin anew. Or the answer
- * has just crossed the question: then the asking gateway takes it, and not this one.
- */
+/* One that waits goes on waiting. */
 static void poll_again(struct eio_session *session, const struct eio_relay_request *request,
                        const struct eio_asker *asker)
 {
     if (!eio_away_is(session->away, request->gateway, request->number)) {
         eio_answer_error(session->server, asker, EIO_ERROR_SID);
+    } else if (session->away->given) {
+        eio_away_give_again(session);
     }
 }
 
@@ -144,6 +158,9 @@ static void perform(struct eio_session *session, const struct eio_relay_request 
     case EIO_RELAY_POLL_AGAIN:
         poll_again(session, request, asker);
         break;
+    case EIO_RELAY_TAKEN:
+        eio_away_taken(session, request->gateway, request->number);
+        break;
     case EIO_RELAY_POST:
         eio_polling_post(session, asker, request->body);
         break;
@@ -158,6 +175,12 @@ static void perform(struct eio_session *session, const struct eio_relay_request 
     }
 }
 
+/* Of a client's; the others are about one that was. */
+static bool is_request(enum eio_relay_verb verb)
+{
+    return verb == EIO_RELAY_POLL || verb == EIO_RELAY_POST || verb == EIO_RELAY_UPGRADE;
+}
+
 static bool is_step(enum eio_relay_verb verb)
 {
     return verb >= EIO_RELAY_PROBED && verb < EIO_RELAY_VERBS;
@@ -165,7 +188,8 @@ static bool is_step(enum eio_relay_verb verb)
 
 static bool wants_answer(const struct eio_relay_request *request)
 {
-    return request->verb != EIO_RELAY_ABORT && request->verb != EIO_RELAY_FAIL;
+    return request->verb != EIO_RELAY_ABORT && request->verb != EIO_RELAY_FAIL &&
+           request->verb != EIO_RELAY_TAKEN;
 }
 
 void eio_owner_asked(struct eio_relay *relay, const struct eio_relay_request *request)
@@ -174,7 +198,7 @@ void eio_owner_asked(struct eio_relay *relay, const struct eio_relay_request *re
     struct eio_session *session = eio_server_find(server, request->sid);
     const struct eio_asker asker = {
         .gateway = request->gateway, .number = request->number, .sid = request->sid};
-    relay->stats.answered++;
+    relay->stats.answered += is_request(request->verb);
     bool fits = session && (is_step(request->verb) || eio_session_is_polling(session));
     if (fits) {
         perform(session, request, &asker);

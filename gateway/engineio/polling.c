@@ -1,45 +1,32 @@
 /* HTTP long-polling: packets leave with the GET that waits for them and arrive with POSTs. */
-#include <stdlib.h>
-#include <string.h>
-
 #include "engineio/internal.h"
 #include "engineio/payload.h"
 #include "util/base64.h"
 
 enum { SCRATCH_KEEP = 64 * 1024 };
 
-bool eio_away_is(const struct eio_away *away, struct str gateway, uint64_t number)
-{
-    return away && away->number == number &&
-           str_eq(gateway, str_range(away->gateway, EIO_GATEWAY_ID_LEN));
-}
-
 static bool is_polled(const struct eio_session *session)
 {
-    return session->poll || session->away;
+    return session->poll || eio_away_waits(session);
 }
 
-/* Where the answer can't reach another gateway, the session ends from inside. */
+/* Where the answer can't be kept for another gateway, the session ends from inside. */
 static void respond_poll(struct eio_session *session, enum eio_outcome outcome, struct str body)
 {
-    struct eio_away *away = session->away;
-    struct eio_asker asker = {.exchange = session->poll, .sid = eio_session_sid(session)};
-    if (away) {
-        asker.gateway = str_range(away->gateway, EIO_GATEWAY_ID_LEN);
-        asker.number = away->number;
+    const struct eio_asker asker = {.exchange = session->poll, .sid = eio_session_sid(session)};
+    if (!session->poll) {
+        eio_away_give(session, outcome, body);
+        return;
     }
     session->poll = NULL;
-    session->away = NULL;
     eio_answer(session->server, &asker, outcome, body);
-    free(away);
 }
 
 /* The peer gave its poll up: nobody is there any more. */
 void eio_polling_abort(struct eio_session *session)
 {
     session->poll = NULL;
-    free(session->away);
-    session->away = NULL;
+    eio_away_drop(session);
     eio_session_end(session, EIO_CLOSE_TRANSPORT);
 }
 
@@ -55,29 +42,26 @@ void eio_polling_noop(struct eio_session *session)
     }
 }
 
-static struct eio_away *away_new(const struct eio_asker *asker)
-{
-    struct eio_away *away = malloc(sizeof *away);
-    if (away) {
-        away->number = asker->number;
-        memcpy(away->gateway, asker->gateway.ptr, EIO_GATEWAY_ID_LEN);
-    }
-    return away;
-}
-
 static void wait_for_packets(struct eio_session *session, const struct eio_asker *asker)
 {
     session->poll = asker->exchange;
     if (session->poll) {
         http_exchange_watch(session->poll, on_abort, session);
-    } else {
-        session->away = away_new(asker);
-    }
-    if (is_polled(session)) {
-        eio_session_touch(session);
-    } else {
+    } else if (eio_away_wait(session, asker)) {
         eio_answer(session->server, asker, EIO_BUSY, STR(""));
         eio_session_end(session, EIO_CLOSE_TRANSPORT);
+        return;
+    }
+    eio_session_touch(session);
+}
+
+void eio_polling_poll(struct eio_session *session, const struct eio_asker *asker)
+{
+    if (is_polled(session) && eio_upgrade_probed(session)) {
+        eio_polling_noop(session);
+    }
+    if (!eio_rival_poll(session, asker)) {
+        eio_polling_poll_at_last(session, asker);
     }
 }
 
@@ -85,12 +69,9 @@ static void wait_for_packets(struct eio_session *session, const struct eio_asker
  * Two polls at once are a broken client, save while it upgrades: it may have started the second
  * before the first was answered.
  */
-void eio_polling_poll(struct eio_session *session, const struct eio_asker *asker)
+void eio_polling_poll_at_last(struct eio_session *session, const struct eio_asker *asker)
 {
-    if (is_polled(session) && eio_upgrade_probed(session)) {
-        eio_polling_noop(session);
-    }
-    if (is_polled(session) || session->state == EIO_CLOSED) {
+    if (is_polled(session) || session->away || session->state == EIO_CLOSED) {
         eio_answer_error(session->server, asker, EIO_ERROR_REQUEST);
         eio_session_end(session, EIO_CLOSE_PROTOCOL);
         return;

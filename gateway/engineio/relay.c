@@ -179,6 +179,10 @@ static void finish(struct errand *errand, const struct eio_relay_answer *answer)
     if (errand->verb == EIO_RELAY_UPGRADE) {
         finish_upgrade(errand, answer);
     } else {
+        if (errand->verb == EIO_RELAY_POLL && answer->outcome == EIO_PACKETS) {
+            eio_away_answered(errand->relay, peer_key(&errand->peer->node), errand->number,
+                              errand_sid(errand), answer->body);
+        }
         errand_free(errand);
         respond(server, exchange, answer);
     }
@@ -525,6 +529,8 @@ enum err eio_server_join_fleet(struct eio_server *server, const struct eio_fleet
     map_init(&relay->peers, peer_key);
     eio_guests_init(relay);
     eio_moved_init(relay);
+    list_init(&relay->rivals);
+    eio_away_init(relay);
     list_init(&relay->sendings);
     list_init(&relay->blocked);
     wheel_timer_init(&relay->watch, on_watch);
@@ -542,6 +548,8 @@ void eio_relay_free(struct eio_relay *relay)
     for (struct map_node *node; (node = map_next(&relay->errands, NULL));) {
         finish_busy(container_of(node, struct errand, node));
     }
+    eio_rivals_fini(relay);
+    eio_away_fini(relay);
     eio_owner_forget_answers(relay);
     eio_guests_fini(relay);
     eio_moved_fini(relay);

@@ -15,8 +15,11 @@ struct eio_relay {
     struct eio_fleet_options options;
     struct bus_store *store;
     struct bus_listener asked, answered;
-    struct map errands;      /* what we ask, by number */
-    struct map peers;        /* gateways that are asked something, by id */
+    struct map errands; /* what we ask, by number */
+    struct map peers;   /* gateways that are asked something, by id */
+    struct list taken;  /* answers that the owners are to be told of (away.c) */
+    struct loop_task written;
+    struct list rivals;      /* second polls that wait (rival.c) */
     struct list sendings;    /* answers of ours that Redis has not confirmed */
     struct map guests;       /* WebSockets for sessions that are on their way here, by number */
     struct map moved;        /* sessions that went to another gateway, by sid */
@@ -44,6 +47,18 @@ bool eio_guest_answered(struct eio_relay *relay, const struct eio_relay_answer *
 void eio_guests_init(struct eio_relay *relay);
 /* All sessions have ended. */
 void eio_guests_fini(struct eio_relay *relay);
+
+/* away.c */
+
+/* A poll's answer is in the connection's queue: its owner is told when it has left. */
+void eio_away_answered(struct eio_relay *relay, struct str gateway, uint64_t number, struct str sid,
+                       struct str body);
+void eio_away_init(struct eio_relay *relay);
+void eio_away_fini(struct eio_relay *relay);
+
+/* rival.c */
+
+void eio_rivals_fini(struct eio_relay *relay);
 
 /* moved.c */
 

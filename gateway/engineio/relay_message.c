@@ -6,11 +6,11 @@
 enum { SID_LEN_MAX = 64 };
 
 static const char *const verbs[EIO_RELAY_VERBS] = {
-    [EIO_RELAY_POLL] = "poll",       [EIO_RELAY_POLL_AGAIN] = "poll-again",
-    [EIO_RELAY_POST] = "post",       [EIO_RELAY_ABORT] = "abort",
-    [EIO_RELAY_UPGRADE] = "upgrade", [EIO_RELAY_PROBED] = "probed",
-    [EIO_RELAY_FAIL] = "fail",       [EIO_RELAY_TAKE] = "take",
-    [EIO_RELAY_PLACE] = "place",
+    [EIO_RELAY_POLL] = "poll",     [EIO_RELAY_POLL_AGAIN] = "poll-again",
+    [EIO_RELAY_TAKEN] = "taken",   [EIO_RELAY_POST] = "post",
+    [EIO_RELAY_ABORT] = "abort",   [EIO_RELAY_UPGRADE] = "upgrade",
+    [EIO_RELAY_PROBED] = "probed", [EIO_RELAY_FAIL] = "fail",
+    [EIO_RELAY_TAKE] = "take",     [EIO_RELAY_PLACE] = "place",
 };
 
 static const char *const outcomes[EIO_OUTCOMES] = {

@@ -19,8 +19,8 @@
 
 enum eio_relay_verb {
     EIO_RELAY_POLL,
-    EIO_RELAY_POLL_AGAIN, /* that was asked before: where it does not wait any more, its answer was
-                             lost */
+    EIO_RELAY_POLL_AGAIN, /* that was asked before: its answer may have been lost */
+    EIO_RELAY_TAKEN,      /* a poll's answer has reached the client */
     EIO_RELAY_POST,       /* body: packets */
     EIO_RELAY_ABORT,      /* the client gave up what was asked under this number */
     /* Of an upgrade, one after the other, all under one number: */

@@ -515,14 +515,69 @@ static void an_owner_that_dies_is_noticed_while_a_poll_waits(void **state)
     client_expect(&third, 400, UNKNOWN);
 }
 
-static void sessions_of_a_gateway_that_was_asked_by_a_dead_one_end(void **state)
+/* What is between asks again, by another gateway or by the owner itself. */
+static void a_poll_that_a_dead_gateway_had_may_come_again(void **state)
 {
     (void)state;
     client_handshake(&owner);
     poll_elsewhere(&other);
+    fleet_settle(&fleet);
+    fleet_lose(&fleet, OTHER);
+    poll_elsewhere(&third);
+    fleet_settle(&fleet);
+    assert_true(client_quiet(&third));
+    say("hello");
+    client_expect(&third, 200, "4hello");
+    fleet_expect(&fleet, OWNER, "open;");
+}
+
+static void it_may_come_to_the_owner_and_be_given_up(void **state)
+{
+    (void)state;
+    client_handshake(&owner);
+    poll_elsewhere(&other);
+    fleet_settle(&fleet);
+    fleet_lose(&fleet, OTHER);
+    poll_elsewhere(&owner);
+    fleet_settle(&fleet);
+    assert_true(client_quiet(&owner));
+    client_close(&owner);
+    fleet_expect(&fleet, OWNER, "open;close transport;");
+    client_open(&owner, world_of(OWNER));
+}
+
+/* Whether the client has the answer nobody knows. */
+static void a_session_whose_answer_a_dead_gateway_had_is_unknown(void **state)
+{
+    (void)state;
+    client_handshake(&owner);
+    poll_elsewhere(&other);
+    fleet_settle(&fleet);
     fleet_lose(&fleet, OTHER);
     say("to nobody");
-    fleet_expect(&fleet, OWNER, "open;close transport;");
+    fleet_expect(&fleet, OWNER, "open;");
+    poll_elsewhere(&third);
+    client_expect(&third, 400, UNKNOWN);
+    fleet_expect(&fleet, OWNER, "close transport;");
+}
+
+/* The next poll may be here before the word of its gateway that the client has the answer. */
+static void a_poll_waits_for_the_one_before(void **state)
+{
+    (void)state;
+    client_handshake(&owner);
+    for (int i = 0; i < 10; i++) {
+        struct client *one = i % 2 ? &third : &other, *next = i % 2 ? &other : &third;
+        poll_elsewhere(one);
+        fleet_settle(&fleet);
+        say("first");
+        client_expect(one, 200, "4first");
+        poll_elsewhere(next);
+        say("second");
+        client_expect(next, 200, "4second");
+        fleet_settle(&fleet);
+    }
+    fleet_expect(&fleet, OWNER, "open;");
 }
 
 /* As far as the client knows it was refused. */
@@ -582,8 +637,7 @@ static void a_poll_that_came_while_redis_was_away_is_answered(void **state)
     fleet_expect(&fleet, OWNER, "open;");
 }
 
-/* Its packets are lost: the session ends, and the client is told so, and comes back. */
-static void an_answer_that_is_lost_ends_the_session(void **state)
+static void an_answer_that_is_lost_comes_again(void **state)
 {
     (void)state;
     client_handshake(&owner);
@@ -593,10 +647,14 @@ static void an_answer_that_is_lost_ends_the_session(void **state)
     world_settle(world_of(OWNER));
     lose_redis();
     world_settle(world_of(OWNER));
-    world_expect(world_of(OWNER), "open;close transport;");
     start_redis();
     fleet_advance(&fleet, 1100);
-    client_expect(&other, 400, UNKNOWN);
+    client_expect(&other, 200, "4lost");
+    fleet_settle(&fleet);
+    say("next");
+    poll_elsewhere(&third);
+    client_expect(&third, 200, "4next");
+    fleet_expect(&fleet, OWNER, "open;");
 }
 
 static void a_post_while_redis_is_away_is_taken_when_it_is_back(void **state)
@@ -820,11 +878,14 @@ int main(void)
         NARROW(a_session_that_waits_for_its_turn_may_end),
         NARROW(a_session_that_waits_for_its_turn_may_upgrade),
         TEST(an_owner_that_dies_is_noticed_while_a_poll_waits),
-        TEST(sessions_of_a_gateway_that_was_asked_by_a_dead_one_end),
+        TEST(a_poll_that_a_dead_gateway_had_may_come_again),
+        TEST(it_may_come_to_the_owner_and_be_given_up),
+        TEST(a_session_whose_answer_a_dead_gateway_had_is_unknown),
+        TEST(a_poll_waits_for_the_one_before),
         TEST(a_gateway_that_ends_tells_those_who_wait),
         TEST(a_poll_waits_through_a_restart_of_redis),
         TEST(a_poll_that_came_while_redis_was_away_is_answered),
-        TEST(an_answer_that_is_lost_ends_the_session),
+        TEST(an_answer_that_is_lost_comes_again),
         TEST(a_post_while_redis_is_away_is_taken_when_it_is_back),
         TEST(a_post_does_not_wait_for_redis_for_ever),
         TEST(a_post_whose_fate_is_unknown_is_not_repeated),

@@ -269,6 +269,7 @@ void eio_session_end(struct eio_session *session, enum eio_close_reason reason)
     forget(session);
     loop_timer_cancel(session->server->loop, &session->timer);
     session->transport->drop(session);
+    eio_away_drop(session);
     eio_queue_clear(&session->queue);
     list_remove(&session->due); /* it may have been waiting for others */
     eio_session_touch(session);

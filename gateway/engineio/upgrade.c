@@ -114,6 +114,7 @@ static void complete(struct eio_session *session)
     if (session->state != EIO_UPGRADING) {
         return; /* the poll's answer could not be sent */
     }
+    eio_away_drop(session); /* a client that switches has had its answer */
     finish(session);
     eio_session_set_transport(session, &eio_websocket);
     session->server->stats.upgraded++;

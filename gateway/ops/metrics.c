@@ -1,5 +1,6 @@
 #include "ops/metrics.h"
 
+#include "engineio/fleet.h"
 #include "ops/exposition.h"
 
 static const char *reason_name(size_t reason)
@@ -12,6 +13,7 @@ struct reading {
     const struct app *app;
     const struct bus_subscriber_stats *bus;
     const struct eio_server_stats *engine;
+    const struct eio_fleet_stats *fleet;
     const struct net_server_stats *net;
     bool draining;
     uint64_t started_ms;
@@ -22,6 +24,7 @@ static void write_table(const struct reading *reading, struct exposition *text)
     const struct app *app = reading->app;
     const struct bus_subscriber_stats *bus = reading->bus;
     const struct eio_server_stats *engine = reading->engine;
+    const struct eio_fleet_stats *fleet = reading->fleet;
     const struct net_server_stats *net = reading->net;
     bool draining = reading->draining;
     uint64_t started_ms = reading->started_ms;
@@ -43,10 +46,13 @@ static void write_table(const struct reading *reading, struct exposition *text)
 
 enum err ops_metrics_write(const struct ops_sources *sources, struct buf *out)
 {
+    static const struct eio_fleet_stats alone;
+    const struct eio_fleet_stats *fleet = eio_server_fleet_stats(sources->engine);
     struct reading reading = {
         .app = sources->app,
         .bus = bus_subscriber_stats(sources->app->subscriber),
         .engine = eio_server_stats(sources->engine),
+        .fleet = fleet ? fleet : &alone,
         .net = net_server_stats(sources->net),
         .draining = ops_draining(sources->drain),
         .started_ms = (uint64_t)sources->started_ms,

@@ -11,11 +11,13 @@ from harness.clients import settle
 from harness.fleet import Operator
 from harness.gateway import REPOSITORY
 from harness.publishing import run_publish
+from harness.raw import Http
 from harness.redis_server import RedisServer
 from harness.sentinel import FAILOVER_SECONDS, SentinelWorld
 from harness.tokens import mint
 from harness.wait import until
 
+POLL = "/socket.io/?EIO=4&transport=polling"
 TRADE = "market:trade"
 NEWS = ["system:maintenance", '{"enabled":true,"message":"m"}']
 UNREACHABLE, REFUSED = 4, 5
@@ -162,6 +164,23 @@ def test_least_rights_are_enough(acl_redis, start_gateway, connect, fresh):
     until(lambda: acl_redis.subscribers(f"guesslyfe:{{0}}:room:market:{fresh.market}") == 0, "the channel is left")
     operates(acl_redis, connect, gateway)
     gateway.stop()
+    assert acl_redis.command("ACL", "LOG") == []
+
+
+def test_asking_other_gateways_is_within_these_rights(acl_redis, start_gateway):
+    """A poll that waits with another gateway for so long that it is looked whether that one is still there."""
+    acl_redis.command("ACL", "LOG", "RESET")
+    settings = {"redis": acl_redis, "PING_INTERVAL": 2500} | login("gateway")
+    owner, other = start_gateway(**settings), start_gateway(**settings)
+    with Http(owner) as http:
+        sid = json.loads(http.request("GET", POLL)[2][1:])["sid"]
+    with Http(other) as http:
+        assert http.request("GET", f"{POLL}&sid={sid}")[2] == b"2"
+        assert http.request("POST", f"{POLL}&sid={sid}", body=b"3")[2] == b"ok"
+    with Http(other) as http:
+        owner.kill()
+        status, _, body = http.request("GET", f"{POLL}&sid={sid}")
+        assert (status, json.loads(body)["code"]) == (400, 1)
     assert acl_redis.command("ACL", "LOG") == []
 
 

@@ -70,7 +70,7 @@ def worker_kill(show: Show) -> None:
         disturbed, times, ended = len(crowd.failures), [], []
         for number in range(kills):
             time.sleep(seconds)
-            killed, others = kill(world, number % WORKERS, frozen=show.full and number % 2 == 1)
+            killed, others = kill(world, number % WORKERS, frozen=number % 2 == 1)
             times.append(killed)
             ended += others
             crowd.wait_settled(30)
