@@ -41,7 +41,7 @@ struct eio_session {
     struct list due;      /* on server->due while the end of a turn has work for it */
     struct eio_server *server;
     const struct eio_transport *transport;
-    struct eio_upgrade *upgrade; /* owned; while UPGRADING and LEAVING */
+    struct eio_upgrade *upgrade; /* owned; while UPGRADING and MOVING */
     /* The request that waits for packets, here or with another gateway: one of both, or none. */
     struct http_exchange *poll;
     struct eio_away *away;    /* owned; also one that was answered, until it is confirmed */
