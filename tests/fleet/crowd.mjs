@@ -24,8 +24,18 @@ const OPEN_MS = 20;
 const SPEAK_MS = 50;
 const BATCH = 500; // happenings
 
-// Like a browser, unlike Node by itself, requests share connections that are kept.
-const agent = new Agent({ keepAlive: true, maxSockets: Infinity, maxFreeSockets: 4096 });
+// Like a browser, unlike Node by itself, requests share connections that are kept. Where one of these was closed
+// meanwhile, the XMLHttpRequest that the client brings along for Node asks anew, forgets to end its new request
+// (xmlhttprequest-ssl 2.1.2, errorHandler), and waits for ever; not told that the connection had been used before, it
+// fails.
+class Connections extends Agent {
+  reuseSocket(socket, request) {
+    super.reuseSocket(socket, request);
+    request.reusedSocket = false;
+  }
+}
+
+const agent = new Connections({ keepAlive: true, maxSockets: Infinity, maxFreeSockets: 4096 });
 const journal = createWriteStream(process.argv[2]);
 const members = new Map();
 const waiting = []; // to be opened: [client, url, options]

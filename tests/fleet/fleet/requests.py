@@ -13,7 +13,7 @@ LEAST_SHARE = 0.8  # of requests, for the gateway that got fewest
 
 def tell_failures(show: Show, crowd: Crowd) -> None:
     for what, times in crowd.kinds().most_common(5):
-        show.tell("failure", f"{times} × {what}"[:200])
+        show.tell("failure", " ".join(f"{times} × {what}".split())[:150])
 
 
 def tell_spread(show: Show, world: World) -> None:
