@@ -104,9 +104,9 @@ static void too_few_replicas_are_an_error_in_time(void **state)
 static void waiting_is_no_silence(void **state)
 {
     (void)state;
-    struct glyfe_publisher *publisher = open_publisher(primary.port, "REDIS_REPLY_TIMEOUT=200");
+    struct glyfe_publisher *publisher = open_publisher(primary.port, "REDIS_REPLY_TIMEOUT=800");
     glyfe_publisher_set_wait_replicas(publisher, 2);
-    glyfe_publisher_set_timeout(publisher, 1000);
+    glyfe_publisher_set_timeout(publisher, 2500);
     expect_error(publisher, publish(publisher, NULL, NULL), GLYFE_ERROR_NOT_REPLICATED, "1 of 2");
     glyfe_publisher_close(publisher);
 }

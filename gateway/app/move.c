@@ -185,7 +185,7 @@ static void on_look(struct wheel_timer *timer)
     pack_when_quiet(container_of(timer, struct app_move, look));
 }
 
-void app_move_leave(struct sio_socket *socket)
+void app_move_begin(struct sio_socket *socket)
 {
     struct app_member *member = sio_socket_user(socket);
     struct app_move *move = member && !member->move ? move_new(member, LEAVES) : NULL;

@@ -27,7 +27,7 @@
 struct app;
 
 /* The calls of struct sio_namespace_ops. */
-void app_move_leave(struct sio_socket *socket);
+void app_move_begin(struct sio_socket *socket);
 void app_move_arrive(void *owner, struct sio_socket *socket, struct str state);
 void app_move_ask(struct sio_socket *socket, struct str place);
 void app_move_arrived(struct sio_socket *socket, struct str rest);

@@ -94,7 +94,7 @@ static struct str handed(const struct eio_session *session)
 
 static void leave(void)
 {
-    ops()->on_leave(&leaving);
+    ops()->on_move(&leaving);
 }
 
 static bool has_left(void)

@@ -24,7 +24,7 @@ enum eio_state {
     EIO_OPENING,   /* handshake not answered, or not all here yet; everything is queued */
     EIO_OPEN,      /* one current transport */
     EIO_UPGRADING, /* polling is current, the candidate is `ws`, or with another gateway */
-    EIO_LEAVING,   /* for the candidate's gateway; nothing comes from the client any more */
+    EIO_MOVING,    /* for the candidate's gateway; nothing comes from the client any more */
     EIO_CLOSING,   /* what is queued is leaving */
     EIO_CLOSED,    /* out of the sid table; on_close at the end of the turn */
     EIO_STATES,
@@ -41,7 +41,7 @@ struct eio_session {
     struct list due;      /* on server->due while the end of a turn has work for it */
     struct eio_server *server;
     const struct eio_transport *transport;
-    struct eio_upgrade *upgrade; /* owned; while UPGRADING and LEAVING */
+    struct eio_upgrade *upgrade; /* owned; while UPGRADING and MOVING */
     /* The request that waits for packets, here or with another gateway: one of both, or none. */
     struct http_exchange *poll;
     struct eio_away *away;    /* owned; also one that was answered, until it is confirmed */
@@ -158,7 +158,7 @@ void eio_owner_answer(struct eio_server *server, const struct eio_asker *asker,
 /* Whether polls and POSTs may come. */
 static inline bool eio_session_is_polling(const struct eio_session *session)
 {
-    return session->transport == &eio_polling && session->state != EIO_LEAVING;
+    return session->transport == &eio_polling && session->state != EIO_MOVING;
 }
 /* One that arrives from another gateway: in OPENING, its sid as given. NULL without memory. */
 struct eio_session *eio_session_new_arriving(struct eio_server *server, struct net_conn *conn,
@@ -227,7 +227,7 @@ void eio_upgrade_fail(struct eio_session *session);
 /* The same for a candidate that another gateway has, step by step. */
 void eio_upgrade_start_away(struct eio_session *session, const struct eio_asker *asker);
 void eio_upgrade_probed_away(struct eio_session *session);
-void eio_upgrade_leave(struct eio_session *session);
+void eio_upgrade_move(struct eio_session *session);
 void eio_upgrade_place(struct eio_session *session, struct str place);
 /* Whether it is that gateway's, under that number. */
 bool eio_upgrade_is_away(const struct eio_session *session, struct str gateway, uint64_t number);

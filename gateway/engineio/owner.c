@@ -138,10 +138,10 @@ static void step(struct eio_session *session, const struct eio_relay_request *re
     } else if (request->verb == EIO_RELAY_PROBED) {
         eio_upgrade_probed_away(session);
     } else if (request->verb == EIO_RELAY_TAKE) {
-        eio_upgrade_leave(session);
+        eio_upgrade_move(session);
     } else if (request->verb == EIO_RELAY_PLACE) {
         eio_upgrade_place(session, request->body);
-    } else if (session->state == EIO_LEAVING) {
+    } else if (session->state == EIO_MOVING) {
         eio_session_end(session, EIO_CLOSE_TRANSPORT);
     } else {
         eio_upgrade_fail(session);

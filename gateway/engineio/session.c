@@ -19,8 +19,8 @@ static const struct {
 } states[EIO_STATES] = {
     [EIO_OPENING] = {"opening", TO(EIO_OPEN) | TO(EIO_CLOSING)},
     [EIO_OPEN] = {"open", TO(EIO_UPGRADING) | TO(EIO_CLOSING)},
-    [EIO_UPGRADING] = {"upgrading", TO(EIO_OPEN) | TO(EIO_LEAVING)},
-    [EIO_LEAVING] = {"leaving", TO(EIO_CLOSING)},
+    [EIO_UPGRADING] = {"upgrading", TO(EIO_OPEN) | TO(EIO_MOVING)},
+    [EIO_MOVING] = {"moving", TO(EIO_CLOSING)},
     [EIO_CLOSING] = {"closing", TO(EIO_CLOSED)},
     [EIO_CLOSED] = {"closed", 0},
 };
@@ -230,7 +230,7 @@ void eio_session_close(struct eio_session *session, enum eio_close_reason reason
         session->close_asked = true;
         return;
     }
-    if (session->state == EIO_LEAVING) {
+    if (session->state == EIO_MOVING) {
         eio_session_end(session, reason);
         return;
     }

@@ -62,7 +62,7 @@ struct eio_session_ops {
      * callbacks are NULL, all four, where sessions do not move.
      */
     /* There: the session leaves; no message comes any more. -> eio_session_pack */
-    void (*on_leave)(struct eio_session *session);
+    void (*on_move)(struct eio_session *session);
     /* Here: it arrives. As on_open otherwise; nothing may be sent yet. -> eio_session_ask */
     enum err (*on_arrive)(void *owner, struct eio_session *session, struct str state);
     /* There: -> eio_session_hand_over, the last that is done for it; on_close (MOVED) follows. */

@@ -11,7 +11,7 @@
 enum { NOOP_MS = 100 };
 
 /* Times RELAY_TIMEOUT, for two exchanges and what both gateways have to do between them. */
-enum { LEAVE_PATIENCE = 3 };
+enum { MOVE_PATIENCE = 3 };
 
 struct eio_upgrade {
     struct eio_session *session;
@@ -48,7 +48,7 @@ static void on_timer(struct wheel_timer *timer)
 {
     struct eio_upgrade *upgrade = container_of(timer, struct eio_upgrade, timer);
     struct eio_session *session = upgrade->session;
-    if (session->state == EIO_LEAVING) {
+    if (session->state == EIO_MOVING) {
         eio_session_end(session, EIO_CLOSE_TRANSPORT); /* what became of it nobody knows */
         return;
     }
@@ -98,7 +98,7 @@ void eio_upgrade_fail(struct eio_session *session)
     if (session->upgrade->is_away) {
         tell(session, EIO_REFUSED, EIO_ERROR_SID, STR(""));
     }
-    if (session->state == EIO_LEAVING) {
+    if (session->state == EIO_MOVING) {
         forget(session);
         return;
     }
@@ -196,7 +196,7 @@ bool eio_upgrade_is_away(const struct eio_session *session, struct str gateway, 
 void eio_upgrade_start_away(struct eio_session *session, const struct eio_asker *asker)
 {
     bool may = session->state == EIO_OPEN && !session->ws.conn && !session->leaving &&
-               session->server->ops->on_leave;
+               session->server->ops->on_move;
     struct eio_upgrade *upgrade = may ? upgrade_new(session) : NULL;
     if (!upgrade) {
         eio_answer(session->server, asker, may ? EIO_BUSY : EIO_ONE_TOO_MANY, STR(""));
@@ -219,7 +219,7 @@ void eio_upgrade_probed_away(struct eio_session *session)
 }
 
 /* As in complete(): what a late poll took with it might arrive out of order. */
-void eio_upgrade_leave(struct eio_session *session)
+void eio_upgrade_move(struct eio_session *session)
 {
     if (session->state != EIO_UPGRADING) {
         return;
@@ -229,17 +229,17 @@ void eio_upgrade_leave(struct eio_session *session)
     if (session->state != EIO_UPGRADING) {
         return; /* the poll's answer could not be sent */
     }
-    eio_session_move(session, EIO_LEAVING);
+    eio_session_move(session, EIO_MOVING);
     session->upgrade->heartbeat_left_ms = eio_heartbeat_stop(session);
     loop_timer_set(server->loop, &session->upgrade->timer,
-                   LEAVE_PATIENCE * server->relay->options.timeout_ms);
-    server->ops->on_leave(session);
+                   MOVE_PATIENCE * server->relay->options.timeout_ms);
+    server->ops->on_move(session);
 }
 
 void eio_session_pack(struct eio_session *session, struct str state)
 {
     struct buf body = {0};
-    if (session->state != EIO_LEAVING) {
+    if (session->state != EIO_MOVING) {
         return;
     }
     if (!eio_relay_write_state(session->heartbeat, session->upgrade->heartbeat_left_ms, state,
@@ -251,7 +251,7 @@ void eio_session_pack(struct eio_session *session, struct str state)
 
 void eio_upgrade_place(struct eio_session *session, struct str place)
 {
-    if (session->state == EIO_LEAVING) {
+    if (session->state == EIO_MOVING) {
         session->server->ops->on_ask(session, place);
     }
 }
@@ -270,7 +270,7 @@ static enum err write_rest(struct eio_session *session, struct str rest, struct 
 void eio_session_hand_over(struct eio_session *session, struct str rest)
 {
     struct buf body;
-    if (session->state != EIO_LEAVING) {
+    if (session->state != EIO_MOVING) {
         return;
     }
     buf_init(&body, BUS_CONTROL_PAYLOAD_MAX / 2);

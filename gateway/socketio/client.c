@@ -344,7 +344,7 @@ const struct eio_session_ops *sio_server_session_ops(void)
         .on_message = on_message,
         .on_close = on_close,
         .spare = spare,
-        .on_leave = sio_move_leave,
+        .on_move = sio_move_begin,
         .on_arrive = sio_move_arrive,
         .on_ask = sio_move_ask,
         .on_arrived = sio_move_arrived,

@@ -151,7 +151,7 @@ static enum err write_client(const struct sio_client *client, struct buf *out)
 }
 
 /* Half of a binary packet would have to go along; no client upgrades in the middle of one. */
-void sio_move_leave(struct eio_session *session)
+void sio_move_begin(struct eio_session *session)
 {
     struct sio_client *client = eio_session_user(session);
     sio_client_sweep(client);
@@ -165,8 +165,8 @@ void sio_move_leave(struct eio_session *session)
         return;
     }
     for (struct sio_socket *socket = client->sockets; socket; socket = socket->next) {
-        if (socket->of->ops->on_leave) {
-            socket->of->ops->on_leave(socket);
+        if (socket->of->ops->on_move) {
+            socket->of->ops->on_move(socket);
         } else {
             sio_socket_hand(socket, STR(""));
         }

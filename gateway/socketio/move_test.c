@@ -171,7 +171,7 @@ static void give(struct sio_socket *socket, const char *what)
     }
 }
 
-static void on_leave(struct sio_socket *socket)
+static void on_move(struct sio_socket *socket)
 {
     give(socket, "a state\nof 2 lines 10\n");
 }
@@ -197,7 +197,7 @@ static const struct sio_namespace_ops moving_ops = {
     .on_connect = on_connect,
     .on_event = on_event,
     .on_disconnect = on_disconnect,
-    .on_leave = on_leave,
+    .on_move = on_move,
     .on_arrive = on_arrive,
     .on_ask = on_ask,
     .on_arrived = on_arrived,
@@ -315,7 +315,7 @@ static bool goes_on(const struct gateway *gateway, unsigned hands)
 
 static bool move(void)
 {
-    ops->on_leave(&there.session);
+    ops->on_move(&there.session);
     if (!goes_on(&there, 1) || arrive(buf_str(&there.session.handed)) || !goes_on(&here, 1)) {
         return false;
     }
@@ -462,7 +462,7 @@ static void each_text_waits_for_all_sockets(void **state)
     struct sio_socket *first = there.app.last;
     say(&there, "0/b,");
     struct sio_socket *second = there.app.last;
-    ops->on_leave(&there.session);
+    ops->on_move(&there.session);
     sio_socket_hand(second, STR("2nd"));
     assert_int_equal(there.session.hands, 0);
     sio_socket_hand(first, STR("1st"));
@@ -481,7 +481,7 @@ static void one_asked_too_early_is_closed(void **state)
     ops->on_ask(&there.session, STR(""));
     assert_true(there.session.closed);
     there.session.closed = false;
-    ops->on_leave(&there.session);
+    ops->on_move(&there.session);
     ops->on_ask(&there.session, STR(""));
     assert_true(there.session.closed);
     assert_int_equal(there.session.hands, 0);
@@ -504,7 +504,7 @@ static void a_socket_that_ends_meanwhile_ends_the_session(void **state)
     (void)state;
     there.app.slow = true;
     say(&there, "0");
-    ops->on_leave(&there.session);
+    ops->on_move(&there.session);
     sio_socket_disconnect(there.app.last);
     turn();
     assert_true(there.session.closed);
@@ -516,7 +516,7 @@ static void one_that_ends_when_it_comes_ends_the_session_too(void **state)
     (void)state;
     here.app.slow = true;
     say(&there, "0");
-    ops->on_leave(&there.session);
+    ops->on_move(&there.session);
     assert_int_equal(arrive(buf_str(&there.session.handed)), OK);
     sio_socket_disconnect(here.app.last);
     turn();
@@ -530,7 +530,7 @@ static void one_that_has_ended_is_swept_first(void **state)
     say(&there, "0/b,");
     say(&there, "2/b,[\"leave\"]");
     assert_int_equal(there.app.disconnects, 0);
-    ops->on_leave(&there.session);
+    ops->on_move(&there.session);
     assert_int_equal(there.app.disconnects, 1);
     assert_null(strstr(buf_cstr(&there.session.handed), "/b"));
 }
@@ -541,7 +541,7 @@ static void half_a_binary_packet_does_not_move(void **state)
     say(&there, "0");
     say(&there, "51-[\"x\",{\"_placeholder\":true,\"num\":0}]");
     assert_false(there.session.closed);
-    ops->on_leave(&there.session);
+    ops->on_move(&there.session);
     assert_true(there.session.closed);
     assert_int_equal(there.session.hands, 0);
 }
@@ -552,7 +552,7 @@ static void one_that_is_closing_does_not_move(void **state)
     say(&there, "0");
     say(&there, "nonsense");
     assert_true(there.session.closed);
-    ops->on_leave(&there.session);
+    ops->on_move(&there.session);
     assert_int_equal(there.session.hands, 0);
 }
 
@@ -600,7 +600,7 @@ static void a_state_cut_off_is_refused_or_a_shorter_one(void **state)
     (void)state;
     say(&there, "0");
     say(&there, "0/b,");
-    ops->on_leave(&there.session);
+    ops->on_move(&there.session);
     struct str whole = buf_str(&there.session.handed);
     unsigned taken = 0;
     for (size_t len = 0; len <= whole.len; len++) {
@@ -619,7 +619,7 @@ static void a_place_that_is_none_closes_the_session(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         say(&there, "0");
-        ops->on_leave(&there.session);
+        ops->on_move(&there.session);
         ops->on_ask(&there.session, str_from(bad[i]));
         assert_true(there.session.closed);
         assert_int_equal(there.session.hands, 1);

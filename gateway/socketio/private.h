@@ -86,7 +86,7 @@ struct sio_client *sio_client_new(struct sio_server *server, struct eio_session 
 void sio_client_discard(struct sio_client *client);
 
 /* move.c: what becomes of a session that moves, for the table of sio_server_session_ops. */
-void sio_move_leave(struct eio_session *session);
+void sio_move_begin(struct eio_session *session);
 MUST_CHECK enum err sio_move_arrive(void *owner, struct eio_session *session, struct str state);
 void sio_move_ask(struct eio_session *session, struct str place);
 void sio_move_arrived(struct eio_session *session, struct str rest);

@@ -68,7 +68,7 @@ struct sio_namespace_ops {
      * can't closes the session. NULL, all four: there is nothing to say.
      */
     /* There: the socket leaves. -> its state, once it is accepted and nothing is under way */
-    void (*on_leave)(struct sio_socket *socket);
+    void (*on_move)(struct sio_socket *socket);
     /* Here: it has arrived, accepted as it was; nothing may be sent yet. -> from where it goes on
      */
     void (*on_arrive)(void *owner, struct sio_socket *socket, struct str state);

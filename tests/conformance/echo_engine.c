@@ -26,7 +26,7 @@ static void on_close(struct eio_session *session, enum eio_close_reason reason)
 
 /* There is nothing to say of a session that moves. */
 
-static void on_leave(struct eio_session *session)
+static void on_move(struct eio_session *session)
 {
     eio_session_pack(session, STR(""));
 }
@@ -54,7 +54,7 @@ const struct eio_session_ops echo_engine_ops = {
     .on_open = on_open,
     .on_message = on_message,
     .on_close = on_close,
-    .on_leave = on_leave,
+    .on_move = on_move,
     .on_arrive = on_arrive,
     .on_ask = on_ask,
     .on_arrived = on_arrived,

@@ -77,7 +77,7 @@ static enum world_move ask_test(struct world *world, struct eio_session *session
     return world->on_move ? world->on_move(world, session, step) : WORLD_GIVES;
 }
 
-static void on_leave(struct eio_session *session)
+static void on_move(struct eio_session *session)
 {
     struct world *world = eio_session_user(session);
     note(world, "leave", STR(""));
@@ -123,7 +123,7 @@ static const struct eio_session_ops ops = {
     .on_open = on_open,
     .on_message = on_message,
     .on_close = on_close,
-    .on_leave = on_leave,
+    .on_move = on_move,
     .on_arrive = on_arrive,
     .on_ask = on_ask,
     .on_arrived = on_arrived,
