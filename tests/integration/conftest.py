@@ -12,6 +12,20 @@ from harness.tokens import mint
 numbers = itertools.count(1)
 
 
+def pytest_addoption(parser):
+    parser.addoption("--part", metavar="I/N", help="only every Nth file, from the Ith on: parts may run side by side")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not (part := config.getoption("--part")):
+        return
+    index, count = (int(number) for number in part.split("/"))
+    files = sorted({item.path for item in items})
+    chosen = set(files[index - 1::count])
+    config.hook.pytest_deselected(items=[item for item in items if item.path not in chosen])
+    items[:] = [item for item in items if item.path in chosen]
+
+
 def pytest_sessionstart():
     if not GATEWAY.exists():
         pytest.exit(f"{GATEWAY} is not built", 3)
