@@ -192,6 +192,13 @@ static bool wants_answer(const struct eio_relay_request *request)
            request->verb != EIO_RELAY_TAKEN;
 }
 
+/* One that is here by WebSocket, or moves to one, or has moved. */
+static bool has_websocket(const struct eio_server *server, const struct eio_session *session,
+                          struct str sid)
+{
+    return session || eio_relay_error(server, sid) == EIO_ERROR_REQUEST;
+}
+
 void eio_owner_asked(struct eio_relay *relay, const struct eio_relay_request *request)
 {
     struct eio_server *server = relay->server;
@@ -202,9 +209,8 @@ void eio_owner_asked(struct eio_relay *relay, const struct eio_relay_request *re
     bool fits = session && (is_step(request->verb) || eio_session_is_polling(session));
     if (fits) {
         perform(session, request, &asker);
-    } else if (!session && request->verb == EIO_RELAY_UPGRADE &&
-               eio_relay_error(server, request->sid) == EIO_ERROR_REQUEST) {
-        eio_answer(server, &asker, EIO_ONE_TOO_MANY, STR("")); /* it has moved to a WebSocket */
+    } else if (request->verb == EIO_RELAY_UPGRADE && has_websocket(server, session, request->sid)) {
+        eio_answer(server, &asker, EIO_ONE_TOO_MANY, STR(""));
     } else if (wants_answer(request)) {
         eio_answer_error(server, &asker,
                          session ? EIO_ERROR_REQUEST : eio_relay_error(server, request->sid));
