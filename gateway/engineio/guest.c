@@ -18,6 +18,7 @@ enum guest_state {
 
 struct guest {
     struct map_node node;
+    struct map_node by_sid; /* of relay->arriving, while there is a session */
     struct eio_relay *relay;
     struct ws_stream ws;         /* until the session arrives */
     struct eio_session *session; /* from then on */
@@ -39,6 +40,29 @@ static struct str key_of(const struct map_node *node)
     return str_range((const char *)&guest->number, sizeof guest->number);
 }
 
+static struct str sid_of(const struct map_node *node)
+{
+    const struct guest *guest = container_of(node, struct guest, by_sid);
+    return str_range(guest->sid, guest->sid_len);
+}
+
+/* Of a session that arrives; NULL for any other. */
+static struct guest *of_session(const struct eio_session *session)
+{
+    struct eio_relay *relay = session->server->relay;
+    struct map_node *node = relay ? map_find(&relay->arriving, eio_session_sid(session)) : NULL;
+    return node ? container_of(node, struct guest, by_sid) : NULL;
+}
+
+/* They know nothing of each other any more. */
+static void part_with_session(struct guest *guest)
+{
+    if (guest->session) {
+        map_remove(&guest->relay->arriving, &guest->by_sid);
+        guest->session = NULL;
+    }
+}
+
 static struct guest *of_stream(struct ws_stream *stream)
 {
     return container_of(stream, struct guest, ws);
@@ -54,6 +78,7 @@ static void guest_free(struct guest *guest)
 {
     loop_timer_cancel(guest->relay->server->loop, &guest->deadline);
     map_remove(&guest->relay->guests, &guest->node);
+    part_with_session(guest);
     buf_fini(&guest->early);
     loop_reap(guest->relay->server->loop, &guest->reap, reap);
 }
@@ -177,12 +202,17 @@ static void arrive(struct guest *guest, struct str body)
         give_up(guest);
         return;
     }
+    if (map_insert(&guest->relay->arriving, &guest->by_sid)) {
+        eio_session_discard(session);
+        give_up(guest);
+        return;
+    }
     guest->session = session;
     guest->state = GUEST_ARRIVING;
     eio_websocket_adopt(session, &guest->ws);
     guest->ws.conn = NULL;
     if (server->ops->on_arrive(server->owner, session, state)) {
-        guest->session = NULL;
+        part_with_session(guest);
         ws_stream_fail(&session->ws, WS_POLICY);
         eio_session_discard(session);
         give_up(guest);
@@ -191,14 +221,10 @@ static void arrive(struct guest *guest, struct str body)
 
 void eio_session_ask(struct eio_session *session, struct str place)
 {
-    struct eio_relay *relay = session->server->relay;
-    for (struct map_node *node = NULL; (node = map_next(&relay->guests, node));) {
-        struct guest *guest = container_of(node, struct guest, node);
-        if (guest->session == session) {
-            guest->state = GUEST_ASKING;
-            say(guest, EIO_RELAY_PLACE, place);
-            return;
-        }
+    struct guest *guest = of_session(session);
+    if (guest) {
+        guest->state = GUEST_ASKING;
+        say(guest, EIO_RELAY_PLACE, place);
     }
 }
 
@@ -272,16 +298,12 @@ bool eio_guest_answered(struct eio_relay *relay, const struct eio_relay_answer *
 
 bool eio_guest_forget(struct eio_session *session)
 {
-    struct eio_relay *relay = session->server->relay;
-    for (struct map_node *node = NULL; relay && (node = map_next(&relay->guests, node));) {
-        struct guest *guest = container_of(node, struct guest, node);
-        if (guest->session == session) {
-            guest->session = NULL;
-            give_up(guest);
-            return true;
-        }
+    struct guest *guest = of_session(session);
+    if (guest) {
+        part_with_session(guest);
+        give_up(guest);
     }
-    return false;
+    return guest;
 }
 
 /* --- Birth and death --- */
@@ -329,6 +351,7 @@ void eio_guest_begin(struct eio_relay *relay, struct http_exchange *exchange, ui
 void eio_guests_init(struct eio_relay *relay)
 {
     map_init(&relay->guests, key_of);
+    map_init(&relay->arriving, sid_of);
 }
 
 void eio_guests_fini(struct eio_relay *relay)
@@ -339,4 +362,5 @@ void eio_guests_fini(struct eio_relay *relay)
         guest_free(guest);
     }
     map_fini(&relay->guests);
+    map_fini(&relay->arriving);
 }

@@ -22,6 +22,7 @@ struct eio_relay {
     struct list rivals;      /* second polls that wait (rival.c) */
     struct list sendings;    /* answers of ours that Redis has not confirmed */
     struct map guests;       /* WebSockets for sessions that are on their way here, by number */
+    struct map arriving;     /* those of them whose sessions have begun to arrive, by sid */
     struct map moved;        /* sessions that went to another gateway, by sid */
     struct list moved_first; /* those that went longest ago in front */
     struct list blocked;     /* sessions whose answer waits until less is on its way */
