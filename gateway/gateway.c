@@ -207,7 +207,6 @@ static void enter_registry(struct gateway *gateway, const struct gateway_setting
         .worker = (unsigned)settings->worker,
         .port = gateway_port(gateway),
         .ops_port = gateway_ops_port(gateway),
-        .max_connections = settings->max_connections,
         .ping_interval_ms = settings->ping_interval_ms,
         .ping_timeout_ms = settings->ping_timeout_ms,
     };
@@ -290,9 +289,9 @@ enum err gateway_open(struct loop *loop, const struct gateway_settings *settings
 void gateway_drain(struct gateway *gateway, void (*on_done)(void *owner), void *owner)
 {
     if (!gateway_draining(gateway)) {
-        ops_heartbeat_set_draining(&gateway->heartbeat, true);
         ops_drain_begin(&gateway->drain, gateway->settings->drain_delay_ms,
                         gateway->settings->drain_window_ms, on_done, owner);
+        ops_heartbeat_now(&gateway->heartbeat);
     }
 }
 

@@ -435,3 +435,8 @@ const struct eio_server_stats *eio_server_stats(const struct eio_server *server)
 {
     return &server->stats;
 }
+
+size_t eio_server_max_sessions(const struct eio_server *server)
+{
+    return server->options->max_sessions;
+}

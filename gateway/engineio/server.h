@@ -74,5 +74,7 @@ size_t eio_server_cut(struct eio_server *server, size_t max);
 bool eio_server_empty(const struct eio_server *server);
 
 const struct eio_server_stats *eio_server_stats(const struct eio_server *server);
+/* How many there may be, now. */
+size_t eio_server_max_sessions(const struct eio_server *server);
 
 #endif

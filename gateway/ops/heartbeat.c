@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "ops/drain.h"
 #include "util/clock.h"
 
 enum { LAG_IS_OLD_MS = 10000 };
@@ -42,6 +43,8 @@ static void gather(struct ops_heartbeat *heartbeat)
     entry->queue_bytes = net_server_stats(heartbeat->sources.net)->queued_bytes;
     entry->lag_ms = lag_ms(&app->delivery.stats, now_ms);
     entry->probe_age_ms = bus_subscriber_probe_age_ms(app->subscriber);
+    entry->max_connections = eio_server_max_sessions(heartbeat->sources.engine);
+    entry->draining = ops_draining(heartbeat->sources.drain);
     entry->ready = app_ready(app) && !entry->draining;
 }
 
@@ -93,9 +96,8 @@ void ops_heartbeat_start(struct ops_heartbeat *heartbeat, struct loop *loop,
     beat(heartbeat);
 }
 
-void ops_heartbeat_set_draining(struct ops_heartbeat *heartbeat, bool draining)
+void ops_heartbeat_now(struct ops_heartbeat *heartbeat)
 {
-    heartbeat->entry.draining = draining;
     on_redis_up(heartbeat);
 }
 

@@ -24,14 +24,14 @@ struct ops_heartbeat {
 
 /*
  * Borrows loop and what the sources name. `entry` says what never changes: id, version, worker,
- * ports, limits, ping_interval_ms, ping_timeout_ms. The first entry is written as soon as Redis is
+ * ports, ping_interval_ms, ping_timeout_ms. The first entry is written as soon as Redis is
  * there.
  */
 void ops_heartbeat_start(struct ops_heartbeat *heartbeat, struct loop *loop,
                          const struct ops_sources *sources, const struct bus_gateway *entry,
                          uint64_t interval_ms);
-/* From now on the entry says so; it is written at once. */
-void ops_heartbeat_set_draining(struct ops_heartbeat *heartbeat, bool draining);
+/* What it says has changed: it is written at once. */
+void ops_heartbeat_now(struct ops_heartbeat *heartbeat);
 /*
  * The entry is removed, if Redis is there: see bus_store_waiting for when that is done. One that
  * was never started, all zero, is fine, and so is one that was stopped.

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ops/drain.h"
 #include "redis_peer.h"
 #include "util/clock.h"
 
@@ -25,6 +26,7 @@ struct world {
     struct app *app;
     struct eio_server *engine;
     struct net_server *net;
+    struct ops_drain drain;
     struct ops_heartbeat heartbeat;
     char answer[1024];
 };
@@ -46,14 +48,17 @@ static int set_up(void **state)
                                                      .batch = 1,
                                                      .gateway_id = "gateway",
                                                      .probe_interval_ms = 1000}};
+    world.eio_options.max_sessions = 55;
     world.loop = loop_new();
     world.app = app_new(world.loop, &world.app_options);
     world.engine = eio_server_new(world.loop, &world.eio_options, NULL, NULL);
     assert_int_equal(net_server_open(world.loop, &net, &net_ops, NULL, &world.net, &complaint), OK);
-    struct ops_sources sources = {
-        .app = world.app, .engine = world.engine, .net = world.net, .started_ms = 1700000000042};
-    struct bus_gateway entry = {
-        .id = "gateway", .version = "1.2.3", .worker = 7, .port = 3000, .max_connections = 55};
+    struct ops_sources sources = {.app = world.app,
+                                  .engine = world.engine,
+                                  .net = world.net,
+                                  .drain = &world.drain,
+                                  .started_ms = 1700000000042};
+    struct bus_gateway entry = {.id = "gateway", .version = "1.2.3", .worker = 7, .port = 3000};
     ops_heartbeat_start(&world.heartbeat, world.loop, &sources, &entry, BEAT_MS);
     return 0;
 }
@@ -134,7 +139,8 @@ static void that_it_drains_is_told_at_once(void **state)
     (void)state;
     entry_when(is_ready);
     world.heartbeat.interval_ms = 60000;
-    ops_heartbeat_set_draining(&world.heartbeat, true);
+    world.drain.state = OPS_DRAIN_DELAY;
+    ops_heartbeat_now(&world.heartbeat);
     struct bus_gateway entry = entry_when(is_draining);
     assert_false(entry.ready);
 }
