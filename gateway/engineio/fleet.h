@@ -5,7 +5,7 @@
  * of another gateway is asked of that gateway over the bus, and its answer given to the client; an
  * upgrade moves the session to the gateway that the WebSocket reached. A gateway that is gone is
  * noticed at once, and its sessions are unknown then. See
- * docs/decisions/0016-no-sticky-sessions.md.
+ * docs/decisions/0015-no-sticky-sessions.md.
  */
 #ifndef ENGINEIO_FLEET_H
 #define ENGINEIO_FLEET_H
