@@ -44,19 +44,30 @@ void fleet_close(struct fleet *fleet, unsigned index)
     client_close(fleet, &fleet->clients[index]);
 }
 
-void fleet_recycle(struct fleet *fleet)
+unsigned fleet_room(const struct fleet *fleet, const struct client *client)
+{
+    return (unsigned)(client - fleet->clients) % fleet->options->rooms + 1;
+}
+
+void fleet_recycle(struct fleet *fleet, bool same)
 {
     for (unsigned i = 0; i < fleet->count; i++) {
-        if (fleet->clients[i].state == CLIENT_CLOSED) {
-            client_move(fleet, &fleet->clients[i], CLIENT_UNUSED);
+        struct client *client = &fleet->clients[i];
+        if (client->state == CLIENT_CLOSED) {
+            client_move(fleet, client, CLIENT_UNUSED);
+            client->pid[0] = same ? client->pid[0] : '\0';
         }
     }
 }
 
-void fleet_turn(struct fleet *fleet, int timeout_ms)
+void fleet_turn(struct fleet *fleet, uint64_t timeout_us)
 {
     struct epoll_event events[EVENTS_PER_TURN];
-    int n = epoll_wait(fleet->epoll_fd, events, EVENTS_PER_TURN, timeout_ms);
+    struct timespec timeout = {
+        .tv_sec = (time_t)(timeout_us / 1000000),
+        .tv_nsec = (long)(timeout_us % 1000000) * 1000,
+    };
+    int n = epoll_pwait2(fleet->epoll_fd, events, EVENTS_PER_TURN, &timeout, NULL);
     for (int i = 0; i < n; i++) {
         struct client *client = &fleet->clients[events[i].data.u32];
         if (client->state == CLIENT_CONNECTING) {
@@ -88,7 +99,7 @@ enum err fleet_init(struct fleet *fleet, const struct fleet_options *options, un
         return ERR_NOMEM;
     }
     for (unsigned i = 0; i < count; i++) {
-        fleet->clients[i] = (struct client){.fd = -1, .next_event = 1};
+        fleet->clients[i] = (struct client){.fd = -1, .next_event = 1 + i % options->rooms};
     }
     fleet->in_state[CLIENT_UNUSED] = count;
     return OK;

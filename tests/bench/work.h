@@ -8,6 +8,8 @@
  *   subscribe             subscribe all clients to the room
  *   fanout:FLIGHT:EVENTS  publish, FLIGHT events being on their way at any time
  *   pace:RATE:EVENTS      publish RATE events a second
+ *   storm:EVENTS:FLIGHT   cut all connections, publish EVENTS meanwhile, and let the clients come
+ *                         back, FLIGHT of them at once
  *   close                 close all clients in good order
  */
 #ifndef BENCH_WORK_H
