@@ -23,6 +23,7 @@ static void write_table(const struct reading *reading, struct exposition *text)
     const struct bus_subscriber_stats *bus = reading->bus;
     const struct eio_server_stats *engine = reading->engine;
     const struct net_server_stats *net = reading->net;
+    const struct loop_stats *loop = loop_stats(app->loop);
     bool draining = reading->draining;
     uint64_t started_ms = reading->started_ms;
 #define GAUGE   "gauge"

@@ -110,7 +110,7 @@ static void next_request(struct fleet *fleet, struct client *client)
         free(client->due);
         client->due = NULL;
         client->awaits = AWAITS_OK;
-    } else if (client->state != CLIENT_READY) {
+    } else if (client->state != CLIENT_READY || fleet->poll_ready) {
         len = http_poll(fleet, client, request);
         client->awaits = AWAITS_PACKETS;
     }
@@ -167,6 +167,13 @@ void client_subscribe(struct fleet *fleet, struct client *client)
     client_move(fleet, client, CLIENT_SUBSCRIBING);
     packet_subscribe(fleet_room(fleet, client), packet);
     send_packet(fleet, client, packet);
+}
+
+void client_poll(struct fleet *fleet, struct client *client)
+{
+    if (client->state == CLIENT_READY && client->awaits == AWAITS_NOTHING) {
+        next_request(fleet, client);
+    }
 }
 
 void client_close(struct fleet *fleet, struct client *client)

@@ -50,6 +50,8 @@ void client_move(struct fleet *fleet, struct client *client, enum client_state s
 /* TCP stands, or could not: asks for the WebSocket, or the session. */
 void client_upgrade(struct fleet *fleet, struct client *client);
 void client_subscribe(struct fleet *fleet, struct client *client);
+/* Where it is ready and polls: waits for whatever may come, as fleet.poll_ready says. */
+void client_poll(struct fleet *fleet, struct client *client);
 /* The closing handshake; one that has not got so far, or polls, hangs up. */
 void client_close(struct fleet *fleet, struct client *client);
 /* Something has arrived. */

@@ -44,6 +44,14 @@ void fleet_close(struct fleet *fleet, unsigned index)
     client_close(fleet, &fleet->clients[index]);
 }
 
+void fleet_poll(struct fleet *fleet)
+{
+    fleet->poll_ready = true;
+    for (unsigned i = 0; i < fleet->count; i++) {
+        client_poll(fleet, &fleet->clients[i]);
+    }
+}
+
 unsigned fleet_room(const struct fleet *fleet, const struct client *client)
 {
     return (unsigned)(client - fleet->clients) % fleet->options->rooms + 1;

@@ -51,6 +51,7 @@ struct fleet {
     unsigned broken;            /* were ready and lost their connection without our asking */
     uint64_t pings;             /* answered */
     bool subscribe_at_once;     /* clients do so when they are connected: set as needed */
+    bool poll_ready;            /* ready clients poll too, see fleet_poll */
     unsigned recovered;         /* were taken for the ones that they had been */
     char first_failure[128];    /* why, for the report; empty where nothing failed */
     struct sockaddr_in address; /* private, as what follows */
@@ -68,6 +69,11 @@ void fleet_fini(struct fleet *fleet);
 void fleet_connect(struct fleet *fleet, unsigned index);
 void fleet_subscribe(struct fleet *fleet, unsigned index);
 void fleet_close(struct fleet *fleet, unsigned index);
+/*
+ * Lets the ready clients poll, as official clients always do: for the last work of a fleet, since
+ * from then on they can only post what a poll's response asks for.
+ */
+void fleet_poll(struct fleet *fleet);
 /* Makes the closed clients unused again: strangers, or those that they were where `same`. */
 void fleet_recycle(struct fleet *fleet, bool same);
 /* The number of the market that the client is, or will be, subscribed to. */

@@ -198,6 +198,9 @@ static bool do_idle(struct work_context *context, struct work_numbers numbers)
     struct fleet *fleet = context->fleet;
     struct stopwatch watch = stopwatch_start(context);
     uint64_t pings = fleet->pings;
+    if (fleet->options->polling) {
+        fleet_poll(fleet);
+    }
     rest(fleet, numbers.first);
     uint64_t elapsed_us = stopwatch_stop(&watch, context);
     const struct process_usage server = watch.end.server;
