@@ -161,12 +161,19 @@ void client_upgrade(struct fleet *fleet, struct client *client)
     }
 }
 
-void client_subscribe(struct fleet *fleet, struct client *client)
+static void subscribe_next(struct fleet *fleet, struct client *client)
 {
     char packet[PACKET_MAX];
-    client_move(fleet, client, CLIENT_SUBSCRIBING);
-    packet_subscribe(fleet_room(fleet, client), packet);
+    unsigned market = fleet_group(fleet, client) + client->rooms * fleet->count + 1;
+    packet_subscribe(market, packet);
     send_packet(fleet, client, packet);
+}
+
+void client_subscribe(struct fleet *fleet, struct client *client)
+{
+    client->rooms = 0;
+    client_move(fleet, client, CLIENT_SUBSCRIBING);
+    subscribe_next(fleet, client);
 }
 
 void client_poll(struct fleet *fleet, struct client *client)
@@ -258,6 +265,17 @@ static bool is_next_step(enum client_state state, enum packet_kind kind)
     }
 }
 
+/* Of one subscription: on to the next, where there is one. */
+static void take_ack(struct fleet *fleet, struct client *client)
+{
+    client->rooms++;
+    if (client->rooms * fleet->count < fleet->options->rooms) {
+        subscribe_next(fleet, client);
+    } else {
+        client_move(fleet, client, CLIENT_SUBSCRIBED);
+    }
+}
+
 static void take_step(struct fleet *fleet, struct client *client, const char *text, size_t len)
 {
     if (client->state == CLIENT_OPENING) {
@@ -267,7 +285,7 @@ static void take_step(struct fleet *fleet, struct client *client, const char *te
     } else if (client->state == CLIENT_GREETING) {
         greet(fleet, client);
     } else {
-        client_move(fleet, client, CLIENT_SUBSCRIBED);
+        take_ack(fleet, client);
     }
 }
 

@@ -7,9 +7,9 @@
 
 enum { TURN_US = 20000 };
 
-static unsigned room_of(const struct fanout *fanout, uint32_t seq)
+static unsigned group_of(const struct fanout *fanout, uint32_t seq)
 {
-    return (seq - 1) % fanout->rooms + 1;
+    return (seq - 1) % fanout->groups;
 }
 
 static void advance(struct fanout *fanout)
@@ -23,7 +23,7 @@ static void advance(struct fanout *fanout)
 /* The client will not get the events from the one it expects up to `last`. */
 static void write_off(struct fanout *fanout, struct client *client, uint32_t last)
 {
-    for (; client->next_event <= last; client->next_event += fanout->rooms) {
+    for (; client->next_event <= last; client->next_event += fanout->groups) {
         fanout->window[client->next_event % FANOUT_WINDOW_MAX].missing--;
         fanout->result.lost++;
     }
@@ -36,7 +36,7 @@ static void on_event(void *arg, struct client *client, const char *packet, size_
     struct fanout_result *result = &fanout->result;
     uint32_t seq;
     if (event_parse(packet, len, &seq) != OK || seq > fanout->published ||
-        room_of(fanout, seq) != fleet_room(fanout->fleet, client)) {
+        group_of(fanout, seq) != fleet_group(fanout->fleet, client)) {
         result->malformed++;
         return;
     }
@@ -45,7 +45,7 @@ static void on_event(void *arg, struct client *client, const char *packet, size_
         return;
     }
     write_off(fanout, client, seq - 1);
-    client->next_event = seq + fanout->rooms;
+    client->next_event = seq + fanout->groups;
     fanout->window[seq % FANOUT_WINDOW_MAX].missing--;
     fanout->progress_us = now_us;
     result->delivered++;
@@ -58,7 +58,7 @@ static void on_broken(void *arg, struct client *client)
 {
     struct fanout *fanout = arg;
     write_off(fanout, client, fanout->published);
-    fanout->members[fleet_room(fanout->fleet, client) - 1]--;
+    fanout->members[fleet_group(fanout->fleet, client)]--;
     advance(fanout);
 }
 
@@ -68,8 +68,8 @@ enum err fanout_init(struct fanout *fanout, struct fleet *fleet, struct publishe
                      enum event_form form)
 {
     *fanout = (struct fanout){
-        .fleet = fleet, .publisher = publisher, .form = form, .rooms = fleet->options->rooms};
-    fanout->members = calloc(fanout->rooms, sizeof(*fanout->members));
+        .fleet = fleet, .publisher = publisher, .form = form, .groups = fleet_groups(fleet)};
+    fanout->members = calloc(fanout->groups, sizeof(*fanout->members));
     fleet->ops = &ops;
     fleet->ops_arg = fanout;
     return fanout->members == NULL ? ERR_NOMEM : OK;
@@ -85,7 +85,7 @@ static enum err hand_over(struct fanout *fanout, uint32_t seq, bool keep)
 {
     char message[EVENT_MAX];
     char channel[EVENT_CHANNEL_MAX];
-    unsigned room = room_of(fanout, seq);
+    unsigned room = (seq - 1) % fanout->fleet->options->rooms + 1;
     size_t len = event_encode(fanout->form, room, seq, message);
     if (keep && fanout->publisher->script[0] != '\0') {
         const char *payload = (const char *)memchr(message, '\n', len) + 1;
@@ -103,7 +103,7 @@ static enum err publish(struct fanout *fanout, uint64_t due_us, bool keep)
     if (err != OK) {
         return err;
     }
-    uint32_t members = fanout->members[room_of(fanout, seq) - 1];
+    uint32_t members = fanout->members[group_of(fanout, seq)];
     fanout->window[seq % FANOUT_WINDOW_MAX].due_us = due_us;
     fanout->window[seq % FANOUT_WINDOW_MAX].missing = members;
     fanout->published = seq;
@@ -171,10 +171,10 @@ static uint64_t turn_us(const struct fanout *fanout, const struct fanout_plan *p
 void fanout_begin(struct fanout *fanout)
 {
     const struct fleet *fleet = fanout->fleet;
-    memset(fanout->members, 0, fanout->rooms * sizeof(*fanout->members));
+    memset(fanout->members, 0, fanout->groups * sizeof(*fanout->members));
     for (unsigned i = 0; i < fleet->count; i++) {
         if (fleet->clients[i].state == CLIENT_SUBSCRIBED) {
-            fanout->members[fleet_room(fleet, &fleet->clients[i]) - 1]++;
+            fanout->members[fleet_group(fleet, &fleet->clients[i])]++;
         }
     }
     fanout->result = (struct fanout_result){0};

@@ -1,7 +1,6 @@
 /*
  * Publishes events to the fleet's rooms in turn, and counts what arrives: every client must get
- * every event of its room once and in order. The event with number n goes to market:<1 + (n - 1) %
- * rooms>.
+ * every event of its rooms once and in order. Which clients are in which: fleet.h.
  *
  * In flight is an event that some client still lacks. Either a fixed number of them is kept in
  * flight (closed loop: the next is published as soon as the oldest has reached everybody), or one
@@ -46,8 +45,8 @@ struct fanout {
     struct fleet *fleet; /* private from here on */
     struct publisher *publisher;
     enum event_form form;
-    unsigned rooms;
-    uint32_t *members;  /* of each room, as the events expect them */
+    unsigned groups;    /* of clients with the same rooms */
+    uint32_t *members;  /* of each group, as the events expect them */
     uint32_t published; /* sequence numbers of the events, over the whole life */
     uint32_t completed; /* all events up to this one have reached everybody */
     uint64_t progress_us;

@@ -52,9 +52,14 @@ void fleet_poll(struct fleet *fleet)
     }
 }
 
-unsigned fleet_room(const struct fleet *fleet, const struct client *client)
+unsigned fleet_groups(const struct fleet *fleet)
 {
-    return (unsigned)(client - fleet->clients) % fleet->options->rooms + 1;
+    return fleet->options->rooms < fleet->count ? fleet->options->rooms : fleet->count;
+}
+
+unsigned fleet_group(const struct fleet *fleet, const struct client *client)
+{
+    return (unsigned)(client - fleet->clients) % fleet_groups(fleet);
 }
 
 void fleet_recycle(struct fleet *fleet, bool same)
@@ -92,6 +97,9 @@ enum err fleet_init(struct fleet *fleet, const struct fleet_options *options, un
     *fleet = (struct fleet){.options = options, .count = count, .epoll_fd = -1};
     fleet->address.sin_family = AF_INET;
     fleet->address.sin_port = htons((uint16_t)options->port);
+    if (options->rooms > count && options->rooms % count != 0) {
+        return ERR_INVALID;
+    }
     if (inet_pton(AF_INET, options->host, &fleet->address.sin_addr) != 1) {
         return ERR_INVALID;
     }
@@ -107,7 +115,7 @@ enum err fleet_init(struct fleet *fleet, const struct fleet_options *options, un
         return ERR_NOMEM;
     }
     for (unsigned i = 0; i < count; i++) {
-        fleet->clients[i] = (struct client){.fd = -1, .next_event = 1 + i % options->rooms};
+        fleet->clients[i] = (struct client){.fd = -1, .next_event = 1 + i % fleet_groups(fleet)};
     }
     fleet->in_state[CLIENT_UNUSED] = count;
     return OK;

@@ -76,8 +76,13 @@ void fleet_close(struct fleet *fleet, unsigned index);
 void fleet_poll(struct fleet *fleet);
 /* Makes the closed clients unused again: strangers, or those that they were where `same`. */
 void fleet_recycle(struct fleet *fleet, bool same);
-/* The number of the market that the client is, or will be, subscribed to. */
-unsigned fleet_room(const struct fleet *fleet, const struct client *client);
+/*
+ * Clients differ in their rooms by their number modulo this; so do events in their receivers, as
+ * the event with number n, from 1 on, goes to market:<1 + (n - 1) % rooms>.
+ */
+unsigned fleet_groups(const struct fleet *fleet);
+/* From 0 on. */
+unsigned fleet_group(const struct fleet *fleet, const struct client *client);
 
 /* Waits up to timeout_us for something to arrive and handles it. */
 void fleet_turn(struct fleet *fleet, uint64_t timeout_us);

@@ -26,9 +26,11 @@ static const char usage_text[] =
     "works: warm:CLIENTS connect idle:SECONDS subscribe fanout:FLIGHT:EVENTS pace:RATE:EVENTS "
     "storm:EVENTS:FLIGHT close\n"
     "  --host ADDRESS      of the server and of Redis (127.0.0.1)\n"
-    "  --rooms N           market:1 to market:N, each client in one of them (1)\n"
+    "  --rooms N           market:1 to market:N: each client in one of them, or, with a multiple "
+    "of the clients, in as many (1)\n"
     "  --socketio          publish as the Redis adapter of Socket.IO on Node reads it\n"
     "  --script FILE       publish.lua, for events that have to be in a log (storm)\n"
+    "  --keep              publish all events by it\n"
     "  --bare              clients stop at the Engine.IO handshake\n"
     "  --polling           clients poll instead of opening a WebSocket\n"
     "  --recovery          clients ask for Connection State Recovery\n"
@@ -53,6 +55,7 @@ static const struct option long_options[] = {
     {"script", required_argument, NULL, 'l'},
     {"bare", no_argument, NULL, 'b'},
     {"polling", no_argument, NULL, 'o'},
+    {"keep", no_argument, NULL, 'k'},
     {"recovery", no_argument, NULL, 'v'},
     {"sources", required_argument, NULL, 'S'},
     {"concurrency", required_argument, NULL, 'C'},
@@ -121,6 +124,9 @@ static bool set_option(struct options *options, int option)
         return true;
     case 'l':
         options->script = optarg;
+        return true;
+    case 'k':
+        options->work.keep = true;
         return true;
     case 'C':
         options->work.concurrency = number(optarg, MAX_CLIENTS);

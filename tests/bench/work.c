@@ -261,6 +261,7 @@ static struct fanout_plan bounded_plan(const struct work_context *context, unsig
     return (struct fanout_plan){
         .events = events,
         .publish_us = (uint64_t)context->options->seconds * MICRO,
+        .keep = context->options->keep,
         .patience_us = (uint64_t)context->options->patience * MICRO,
     };
 }

@@ -27,6 +27,7 @@ struct work_options {
     unsigned concurrency; /* handshakes under way at once */
     unsigned rate;        /* handshakes begun a second at most; 0 for no limit */
     unsigned seconds;     /* a work publishes no longer than this */
+    bool keep;            /* what is published goes into the rooms' logs too */
     unsigned patience;    /* seconds without progress that end a work */
 };
 
