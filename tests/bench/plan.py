@@ -15,6 +15,8 @@ class Scenario:
     rooms: int = 1
     recovery: bool = False  # the clients ask for it, where the server has it
     once: bool = False  # in the first turn only
+    settings: tuple = ()  # for the gateway
+    at: int = 0  # of a curve: how many there are of what it is over
 
 
 def _names(condition):
@@ -59,6 +61,76 @@ def scenarios(size):
             warm, ("connect", "connect"), ("idle", "idle:3"), ("close", "close")],
             polling, options=("--polling",), recovery=True, once=True),
     ]
+
+
+def _clients_curve(clients, events):
+    return Scenario(f"clients-{clients}", clients, [
+        (None, f"warm:{min(500, clients // 2)}"), ("connect", "connect"), ("idle", "idle:2"),
+        ("subscribe", "subscribe"), (None, "fanout:1:3"), ("one", f"fanout:1:{events}"),
+        ("close", "close")], ["gateway"], once=True, at=clients)
+
+
+def _rooms_curve(rooms, clients, events):
+    return Scenario(f"rooms-{rooms}", clients, [
+        (None, f"warm:{clients // 2}"), ("connect", "connect"), ("before", "idle:1"),
+        ("subscribe", "subscribe"), ("after", "idle:1"), (None, "fanout:16:1000"),
+        ("sixteen", f"fanout:16:{events}"), ("close", "close")], ["gateway"], rooms=rooms,
+        once=True, settings=("MAX_ROOMS=1000",), at=rooms)
+
+
+def _events_curve(events, clients):
+    return Scenario(f"events-{events}", clients, [
+        (None, f"warm:{clients // 2}"), ("connect", "connect"), ("subscribe", "subscribe"),
+        (None, "fanout:16:500"), ("sixteen", f"fanout:16:{events}"), ("close", "close")],
+        ["gateway"], options=("--keep",), rooms=clients, once=True, at=events)
+
+
+def curves(size):
+    """What the gateway's cost of one client, room or event becomes as there are more of them."""
+    clients, rooms, events, few = {
+        "full": ((1000, 2000, 5000, 10000, 19000), (1000, 3000, 10000, 30000, 100000),
+                 (1000, 3000, 10000, 30000, 100000), 1000),
+        "quick": ((500, 1000, 2000), (500, 2500, 10000), (500, 2500, 10000), 500),
+        "smoke": ((100, 200), (100, 200), (100, 200), 100),
+    }[size]
+    deliveries = {"full": 500000, "quick": 100000, "smoke": 1000}[size]
+    return {
+        "clients": [_clients_curve(n, max(5, deliveries // n)) for n in clients],
+        "rooms": [_rooms_curve(n, few, deliveries // 50) for n in rooms],
+        "events": [_events_curve(n, few) for n in events],
+    }
+
+
+@dataclasses.dataclass
+class Line:
+    """One of a curve: `read` takes the lines of the scenario, by their keys."""
+
+    over: str
+    title: str
+    read: callable
+    form: str = ",.1f"
+
+
+def _cpu(key):
+    return lambda lines: lines[key]["server_cpu_us_each"]
+
+
+def _bytes_a_room(lines):
+    grown = lines["after"]["private_bytes"] - lines["before"]["private_bytes"]
+    return grown / lines["scenario"].rooms
+
+
+LINES = [
+    Line("clients", "CPU µs a handshake", _cpu("connect")),
+    Line("clients", "bytes an idle client", lambda lines: lines["idle"]["bytes_per_client"],
+         ",.0f"),
+    Line("clients", "CPU µs a delivery, one at a time", _cpu("one"), ",.2f"),
+    Line("rooms", "CPU µs a subscription", lambda lines: lines["subscribe"]["server_cpu_us_each"]
+         * lines["scenario"].clients / lines["scenario"].rooms),
+    Line("rooms", "bytes a room", _bytes_a_room, ",.0f"),
+    Line("rooms", "CPU µs an event, each to one room", _cpu("sixteen")),
+    Line("events", "CPU µs an event that is kept, each to one room", _cpu("sixteen")),
+]
 
 
 @dataclasses.dataclass

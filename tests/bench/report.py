@@ -90,14 +90,37 @@ def _targets_table(median, sizes):
                f"{target.limit:g} | {format(value, target.form)} | {'yes' if met else 'no'} |")
 
 
-def _markdown(name, about, median, shown, absent):
-    sizes = _sizes(about["size"])
+def _curves(results, size):
+    """(what it is over, [(line, [(at, value)])]) for each curve that was measured."""
+    for over, scenarios in plan.curves(size).items():
+        points = []
+        for scenario in scenarios:
+            lines = {line["key"]: line for line in results if line["scenario"] == scenario.name}
+            if lines:
+                points.append((scenario.at, lines | {"scenario": scenario}))
+        if points:
+            yield over, [(line, [(at, line.read(lines)) for at, lines in points])
+                         for line in plan.LINES if line.over == over]
+
+
+def _curves_table(curves):
+    for over, lines in curves:
+        yield ""
+        yield f"| {over} | " + " | ".join(f"{at:,}" for at, _ in lines[0][1]) + " |"
+        yield "|---" * (len(lines[0][1]) + 1) + "|"
+        for line, points in lines:
+            cells = [format(value, line.form) for _, value in points]
+            yield f"| {line.title} | " + " | ".join(cells) + " |"
+
+
+def _markdown(about, median, shown, absent, curves):
+    name, sizes = about["size"], _sizes(about["size"])
     facts = [f"Linux {about['kernel']}", about["cpu"], about["redis"], about["rust"]]
     facts += [f"{title} {about[key]}" for title, key in (("Node", "node"), ("Bun", "bun"))
               if about[key]]
     yield f"# Results: {about['size']}"
     yield ""
-    yield f"Written by `tests/bench/run`; what the figures mean is in [README.md](README.md)."
+    yield "Written by `tests/bench/run`; what the figures mean is in [README.md](README.md)."
     yield f"{about['date']}, {sizes['clients']} clients where nothing else is said, medians of " \
           f"{about['turns']} turns."
     yield "; ".join(fact for fact in facts if fact) + "."
@@ -107,6 +130,12 @@ def _markdown(name, about, median, shown, absent):
     yield from _figures_table(median, shown, sizes)
     yield ""
     yield f"![How many times better the gateway is]({name}.svg)"
+    if curves:
+        yield ""
+        yield "What one more costs the gateway, by how many there are:"
+        yield from _curves_table(curves)
+        yield ""
+        yield f"![What one more costs]({name}-curves.svg)"
     for part in (list(_publish_table(median)), list(_targets_table(median, sizes))):
         if len(part) > 2:
             yield ""
@@ -161,7 +190,7 @@ def _plot(median, shown, sizes):
 
     yield (f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + 30}" height="{height}" '
            f'font-family="sans-serif" font-size="12">')
-    yield f'<rect width="100%" height="100%" fill="white"/>'
+    yield '<rect width="100%" height="100%" fill="white"/>'
     yield _text(20, 24, "How many times better the gateway is than …", extra='font-size="15"')
     yield from _legend([server for server in shown if server.name != "gateway"])
     for power in range(low, high + 1):
@@ -182,6 +211,55 @@ def _plot(median, shown, sizes):
     yield "</svg>"
 
 
+PANEL, PANEL_HEIGHT, PANEL_LEFT, PANEL_TOP = 300, 200, 50, 60
+LINE_COLOURS = ["#1f77b4", "#d62728", "#2ca02c"]
+
+
+def _panel(index, over, lines):
+    """One curve: against the cost where there are fewest; flat is at 1."""
+    left = PANEL_LEFT + index * (PANEL + 60)
+    ats = [at for at, _ in lines[0][1]]
+    span = math.log(ats[-1] / ats[0]) or 1
+    highest = max([2.0, *(value / points[0][1] for _, points in lines
+                          for _, value in points if points[0][1] > 0)])
+
+    def place(at, ratio):
+        return (left + PANEL * math.log(at / ats[0]) / span,
+                PANEL_TOP + PANEL_HEIGHT * (1 - ratio / highest))
+
+    yield _text(left, PANEL_TOP - 14, f"number of {over}", extra='font-weight="bold"')
+    for ratio in [step / 2 for step in range(int(highest * 2) + 1)]:
+        x, y = place(ats[0], ratio)
+        stroke = "#000000" if ratio in (0, 1) else "#dddddd"
+        yield f'<line x1="{x:.1f}" x2="{x + PANEL}" y1="{y:.1f}" y2="{y:.1f}" stroke="{stroke}"/>'
+        yield _text(x - 6, y + 4, f"{ratio:g}", "end")
+    for at in ats:
+        yield _text(place(at, 0)[0], PANEL_TOP + PANEL_HEIGHT + 18, f"{at:,}", "middle")
+    for number, (line, points) in enumerate(lines):
+        base = points[0][1]
+        if base <= 0:
+            continue
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (
+            place(at, value / base) for at, value in points))
+        colour = LINE_COLOURS[number]
+        yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
+        yield _text(left, PANEL_TOP + PANEL_HEIGHT + 40 + 18 * number,
+                    f"{line.title}: {format(base, line.form)} at first", extra=f'fill="{colour}"')
+
+
+def _curves_plot(curves):
+    width = PANEL_LEFT + len(curves) * (PANEL + 60)
+    height = PANEL_TOP + PANEL_HEIGHT + 100
+    yield (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+           f'font-family="sans-serif" font-size="12">')
+    yield '<rect width="100%" height="100%" fill="white"/>'
+    yield _text(PANEL_LEFT, 24, "Cost of one more, against the cost where there are fewest",
+                extra='font-size="15"')
+    for index, (over, lines) in enumerate(curves):
+        yield from _panel(index, over, lines)
+    yield "</svg>"
+
+
 def _put(path, lines):
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     print(path, file=sys.stderr)
@@ -194,8 +272,11 @@ def write(directory, first_line, results, absent):
     shown = [server for server in SERVERS if server.name in measured]
     directory.mkdir(parents=True, exist_ok=True)
     name = about["size"]
-    lines = list(_markdown(name, about, median, shown, absent))
+    curves = list(_curves(results, name))
+    lines = list(_markdown(about, median, shown, absent, curves))
     _put(directory / f"{name}.md", lines)
     _put(directory / f"{name}.jsonl", map(json.dumps, [first_line, *results]))
     _put(directory / f"{name}.svg", _plot(median, shown, _sizes(about["size"])))
+    if curves:
+        _put(directory / f"{name}-curves.svg", _curves_plot(curves))
     print("\n".join(lines))
