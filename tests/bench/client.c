@@ -54,14 +54,15 @@ void client_end(struct fleet *fleet, struct client *client, const char *why)
 {
     enum client_state state = client->state;
     client_hang_up(fleet, client);
-    if (state == CLIENT_CLOSING) {
+    bool at_rest = state == CLIENT_READY || state == CLIENT_SUBSCRIBED;
+    if (state == CLIENT_CLOSING || (at_rest && fleet->moving)) {
         return;
     }
     if (fleet->first_failure[0] == '\0') {
         snprintf(fleet->first_failure, sizeof(fleet->first_failure), "while %s: %s",
                  state_names[state], why);
     }
-    if (state == CLIENT_READY || state == CLIENT_SUBSCRIBED) {
+    if (at_rest) {
         fleet->broken++;
     } else {
         fleet->failed++;
@@ -199,7 +200,7 @@ static void authenticate(struct fleet *fleet, struct client *client)
 {
     const struct packet_identity identity = {
         .secret = fleet->options->secret,
-        .user = (unsigned)(client - fleet->clients) + 1,
+        .user = fleet->options->first_user + (unsigned)(client - fleet->clients),
         .recovery = fleet->options->recovery,
         .pid = client->pid,
         .offset = client->offset,
@@ -295,6 +296,13 @@ static bool hears(const struct client *client)
            (client->state == CLIENT_GREETING && client->recovered);
 }
 
+static void hear(struct fleet *fleet, struct client *client)
+{
+    fleet->heard += !client->heard;
+    fleet->heard_again += client->heard;
+    client->heard = true;
+}
+
 /* What means nothing to a client in this state. */
 static bool can_wait(enum client_state state, enum packet_kind kind)
 {
@@ -307,11 +315,13 @@ static void take_packet(struct fleet *fleet, struct client *client, const char *
 {
     enum client_state state = client->state;
     enum packet_kind kind = packet_kind(text, len);
-    if (fleet->options->recovery && (kind == PACKET_TRADE || kind == PACKET_GREETING)) {
+    if (fleet->options->recovery && kind >= PACKET_GREETING) {
         packet_offset(text, len, client->offset, sizeof(client->offset));
     }
     if (kind == PACKET_TRADE && hears(client) && fleet->ops != NULL) {
         fleet->ops->on_event(fleet->ops_arg, client, text, len, now_us);
+    } else if (kind == PACKET_ANNOUNCEMENT && state >= CLIENT_GREETING) {
+        hear(fleet, client);
     } else if (kind == PACKET_EIO_PING) {
         fleet->pings++;
         send_packet(fleet, client, "3");

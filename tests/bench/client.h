@@ -36,6 +36,7 @@ struct client {
     uint8_t state;       /* enum client_state */
     uint8_t awaits;      /* enum client_awaits */
     bool recovered;      /* the server took it for the one that it was before */
+    bool heard;          /* an announcement */
     uint16_t rooms;      /* that it has subscribed to */
     uint32_t next_event; /* sequence number that it expects */
     uint32_t held_len;

@@ -44,6 +44,21 @@ void fleet_close(struct fleet *fleet, unsigned index)
     client_close(fleet, &fleet->clients[index]);
 }
 
+void fleet_listen(struct fleet *fleet)
+{
+    fleet->heard = 0;
+    fleet->heard_again = 0;
+    for (unsigned i = 0; i < fleet->count; i++) {
+        fleet->clients[i].heard = false;
+    }
+}
+
+void fleet_move(struct fleet *fleet)
+{
+    fleet->moving = true;
+    fleet->address.sin_addr = fleet->next_address;
+}
+
 void fleet_poll(struct fleet *fleet)
 {
     fleet->poll_ready = true;
@@ -100,7 +115,9 @@ enum err fleet_init(struct fleet *fleet, const struct fleet_options *options, un
     if (options->rooms > count && options->rooms % count != 0) {
         return ERR_INVALID;
     }
-    if (inet_pton(AF_INET, options->host, &fleet->address.sin_addr) != 1) {
+    const char *next_host = options->next_host == NULL ? options->host : options->next_host;
+    if (inet_pton(AF_INET, options->host, &fleet->address.sin_addr) != 1 ||
+        inet_pton(AF_INET, next_host, &fleet->next_address) != 1) {
         return ERR_INVALID;
     }
     fleet->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

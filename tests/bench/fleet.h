@@ -30,11 +30,13 @@ struct fleet_ops {
 };
 
 struct fleet_options {
-    const char *host; /* a fixed address */
+    const char *host;      /* a fixed address */
+    const char *next_host; /* another server of the same, for when the first stops; or NULL */
     unsigned port;
-    const char *secret; /* of the tokens */
-    unsigned rooms;     /* client i's room is market:<1 + i % rooms> */
-    unsigned sources;   /* loopback source addresses to spread over */
+    const char *secret;  /* of the tokens */
+    unsigned first_user; /* the user number of client 0; the others' follow */
+    unsigned rooms;      /* client i's room is market:<1 + i % rooms> */
+    unsigned sources;    /* loopback source addresses to spread over */
     bool bare;     /* a client is ready when it has the Engine.IO handshake: no token, no room */
     bool polling;  /* instead of WebSocket; a client polls only while it waits for something */
     bool recovery; /* clients ask for Connection State Recovery */
@@ -52,9 +54,14 @@ struct fleet {
     uint64_t pings;             /* answered */
     bool subscribe_at_once;     /* clients do so when they are connected: set as needed */
     bool poll_ready;            /* ready clients poll too, see fleet_poll */
+    bool moving;                /* losing the connection is no fault */
+    unsigned moved;             /* connections that were begun while moving */
+    unsigned heard;             /* clients that have got an announcement, since fleet_listen */
+    unsigned heard_again;       /* announcements that came to such a client */
     unsigned recovered;         /* were taken for the ones that they had been */
     char first_failure[128];    /* why, for the report; empty where nothing failed */
     struct sockaddr_in address; /* private, as what follows */
+    struct in_addr next_address;
     int epoll_fd;
     char *scratch; /* FLEET_SCRATCH_SIZE bytes that all clients read into */
 };
@@ -69,6 +76,10 @@ void fleet_fini(struct fleet *fleet);
 void fleet_connect(struct fleet *fleet, unsigned index);
 void fleet_subscribe(struct fleet *fleet, unsigned index);
 void fleet_close(struct fleet *fleet, unsigned index);
+/* Forgets who has got an announcement. */
+void fleet_listen(struct fleet *fleet);
+/* From now on connections go to the next host. */
+void fleet_move(struct fleet *fleet);
 /*
  * Lets the ready clients poll, as official clients always do: for the last work of a fleet, since
  * from then on they can only post what a poll's response asks for.

@@ -24,8 +24,10 @@ struct options {
 static const char usage_text[] =
     "load --port P --redis-port P --secret S --clients N [options] WORK...\n"
     "works: warm:CLIENTS connect idle:SECONDS subscribe fanout:FLIGHT:EVENTS pace:RATE:EVENTS "
-    "storm:EVENTS:FLIGHT close\n"
-    "  --host ADDRESS      of the server and of Redis (127.0.0.1)\n"
+    "storm:EVENTS:FLIGHT hear:SECONDS move:SECONDS close\n"
+    "  --host ADDRESS      of the server (127.0.0.1)\n"
+    "  --next-host ADDRESS where clients go when their server stops (move)\n"
+    "  --first-user N      the number of the first client's user (1)\n"
     "  --rooms N           market:1 to market:N: each client in one of them, or, with a multiple "
     "of the clients, in as many (1)\n"
     "  --socketio          publish as the Redis adapter of Socket.IO on Node reads it\n"
@@ -42,7 +44,13 @@ static const char usage_text[] =
     "  --server-pid PID    the process to measure\n"
     "Prints a line of JSON a work; fails when a client or a delivery was lost, or came twice.\n";
 
-enum { MAX_CLIENTS = 100000, MAX_SOURCES = 10000, MAX_SECONDS = 3600, MAX_PID = 1 << 22 };
+enum {
+    MAX_CLIENTS = 100000,
+    MAX_SOURCES = 10000,
+    MAX_SECONDS = 3600,
+    MAX_PID = 1 << 22,
+    MAX_USER = 100000000
+};
 
 static const struct option long_options[] = {
     {"port", required_argument, NULL, 'p'},
@@ -55,6 +63,8 @@ static const struct option long_options[] = {
     {"script", required_argument, NULL, 'l'},
     {"bare", no_argument, NULL, 'b'},
     {"polling", no_argument, NULL, 'o'},
+    {"next-host", required_argument, NULL, 'N'},
+    {"first-user", required_argument, NULL, 'u'},
     {"keep", no_argument, NULL, 'k'},
     {"recovery", no_argument, NULL, 'v'},
     {"sources", required_argument, NULL, 'S'},
@@ -92,6 +102,12 @@ static bool set_fleet_option(struct options *options, int option)
         return true;
     case 'h':
         options->fleet.host = optarg;
+        return true;
+    case 'N':
+        options->fleet.next_host = optarg;
+        return true;
+    case 'u':
+        options->fleet.first_user = number(optarg, MAX_USER);
         return true;
     case 'm':
         options->fleet.rooms = number(optarg, MAX_CLIENTS);
@@ -188,7 +204,7 @@ static bool run_works(struct work_context *context, char **works)
 
 static enum err open_publisher(struct publisher *publisher, const struct options *options)
 {
-    enum err err = publisher_open(publisher, options->fleet.host, options->redis_port);
+    enum err err = publisher_open(publisher, "127.0.0.1", options->redis_port);
     if (err == OK && options->script != NULL) {
         err = publisher_load(publisher, options->script);
     }
@@ -226,7 +242,7 @@ static int run(const struct options *options, char **works)
 int main(int argc, char **argv)
 {
     struct options options = {
-        .fleet = {.host = "127.0.0.1", .rooms = 1, .sources = 200},
+        .fleet = {.host = "127.0.0.1", .first_user = 1, .rooms = 1, .sources = 200},
         .work = {.concurrency = 64, .seconds = 60, .patience = 10},
     };
     if (!parse(argc, argv, &options)) {

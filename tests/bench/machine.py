@@ -22,9 +22,9 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def accepts(port):
+def accepts(port, host="127.0.0.1"):
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1):
+        with socket.create_connection((host, port), timeout=1):
             return True
     except OSError:
         return False

@@ -12,6 +12,7 @@ static const struct {
     enum packet_kind kind;
 } beginnings[] = {
     {"42[\"market:trade\",", PACKET_TRADE},
+    {"42[\"system:announcement\",", PACKET_ANNOUNCEMENT},
     {"2", PACKET_EIO_PING},
     {"6", PACKET_EIO_NOOP},
     {"0{", PACKET_EIO_OPEN},

@@ -15,9 +15,10 @@ enum packet_kind {
     PACKET_EIO_PING,
     PACKET_EIO_NOOP,
     PACKET_CONNECTED, /* the namespace took us */
-    PACKET_GREETING,  /* the event "connected" */
     PACKET_ACK_SUCCESS,
-    PACKET_TRADE, /* the event that is fanned out */
+    PACKET_GREETING, /* the event "connected", and so on: those that may carry an offset */
+    PACKET_TRADE,    /* the event that is fanned out */
+    PACKET_ANNOUNCEMENT,
     PACKET_EVENT, /* any other, but for "error" */
     PACKET_UNEXPECTED,
 };

@@ -185,6 +185,11 @@ static bool do_connect(struct work_context *context, struct work_numbers numbers
     return ok;
 }
 
+static unsigned at_rest(const struct fleet *fleet)
+{
+    return fleet->in_state[CLIENT_READY] + fleet->in_state[CLIENT_SUBSCRIBED];
+}
+
 static void rest(struct fleet *fleet, unsigned seconds)
 {
     uint64_t end_us = clock_monotonic_us() + (uint64_t)seconds * MICRO;
@@ -204,7 +209,7 @@ static bool do_idle(struct work_context *context, struct work_numbers numbers)
     rest(fleet, numbers.first);
     uint64_t elapsed_us = stopwatch_stop(&watch, context);
     const struct process_usage server = watch.end.server;
-    double clients = fleet->in_state[CLIENT_READY] + fleet->in_state[CLIENT_SUBSCRIBED];
+    double clients = at_rest(fleet);
     double grown = (double)server.private_bytes - (double)context->at_rest.private_bytes;
     printf("{\"work\":\"idle\",\"clients\":%.0f,\"private_bytes_at_rest\":%" PRIu64
            ",\"private_bytes\":%" PRIu64 ",\"bytes_per_client\":%.0f,\"pings\":%" PRIu64,
@@ -338,6 +343,69 @@ static bool do_storm(struct work_context *context, struct work_numbers numbers)
            (!recovery || (result->lost == 0 && fleet->recovered == count));
 }
 
+static bool do_hear(struct work_context *context, struct work_numbers numbers)
+{
+    struct fleet *fleet = context->fleet;
+    struct stopwatch watch = stopwatch_start(context);
+    uint64_t end_us = watch.begin.at_us + (uint64_t)numbers.first * MICRO;
+    uint64_t first_us = 0;
+    fleet_listen(fleet);
+    while (fleet->heard < fleet->count && clock_monotonic_us() < end_us) {
+        fleet_turn(fleet, TURN_US);
+        first_us = first_us == 0 && fleet->heard > 0 ? clock_monotonic_us() : first_us;
+    }
+    uint64_t all_us = clock_monotonic_us();
+    rest(fleet, REST_S);
+    stopwatch_stop(&watch, context);
+    printf("{\"work\":\"hear\",\"clients\":%u,\"heard\":%u,\"again\":%u,\"spread_ms\":%.1f",
+           fleet->count, fleet->heard, fleet->heard_again,
+           first_us == 0 ? 0 : (double)(all_us - first_us) / 1000);
+    print_end(context, &watch, all_us - watch.begin.at_us, fleet->count);
+    return fleet->heard == fleet->count && fleet->heard_again == 0 && fleet->broken == 0;
+}
+
+/* Has those that were sent away go on, so many at once as the options allow. */
+static void send_on(struct work_context *context)
+{
+    struct fleet *fleet = context->fleet;
+    if (fleet->in_state[CLIENT_CLOSED] > 0) {
+        fleet_recycle(fleet, true);
+    }
+    for (unsigned i = 0; i < fleet->count; i++) {
+        unsigned under_way = fleet->count - at_rest(fleet) - fleet->in_state[CLIENT_UNUSED];
+        if (fleet->in_state[CLIENT_UNUSED] == 0 || under_way >= context->options->concurrency) {
+            return;
+        }
+        if (fleet->clients[i].state == CLIENT_UNUSED) {
+            fleet->moved++;
+            fleet_connect(fleet, i);
+        }
+    }
+}
+
+static bool do_move(struct work_context *context, struct work_numbers numbers)
+{
+    struct fleet *fleet = context->fleet;
+    struct stopwatch watch = stopwatch_start(context);
+    uint64_t end_us = watch.begin.at_us + (uint64_t)numbers.first * MICRO;
+    uint64_t first_us = 0;
+    fleet_move(fleet);
+    while ((fleet->moved < fleet->count || at_rest(fleet) < fleet->count) &&
+           clock_monotonic_us() < end_us) {
+        send_on(context);
+        fleet_turn(fleet, TURN_US);
+        first_us = first_us == 0 && fleet->moved > 0 ? clock_monotonic_us() : first_us;
+    }
+    fleet->moving = false;
+    stopwatch_stop(&watch, context);
+    printf("{\"work\":\"move\",\"clients\":%u,\"moved\":%u,\"back\":%u,\"recovered\":%u"
+           ",\"spread_ms\":%.1f",
+           fleet->count, fleet->moved, at_rest(fleet), fleet->recovered,
+           first_us == 0 ? 0 : (double)(watch.end.at_us - first_us) / 1000);
+    print_end(context, &watch, watch.end.at_us - watch.begin.at_us, fleet->count);
+    return fleet->moved >= fleet->count && at_rest(fleet) == fleet->count;
+}
+
 static const struct work {
     const char *name;
     unsigned first_max; /* of its numbers; 0 where it takes none */
@@ -351,6 +419,8 @@ static const struct work {
     {"fanout", FANOUT_WINDOW_MAX - 1, 1000000, do_fanout},
     {"pace", 10000, 1000000, do_pace},
     {"storm", FANOUT_WINDOW_MAX / 2, 100000, do_storm},
+    {"hear", 36000, 0, do_hear},
+    {"move", 36000, 0, do_move},
     {"close", 0, 0, do_close},
 };
 

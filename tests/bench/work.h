@@ -10,6 +10,10 @@
  *   pace:RATE:EVENTS      publish RATE events a second
  *   storm:EVENTS:FLIGHT   cut all connections, publish EVENTS meanwhile, and let the clients come
  *                         back, FLIGHT of them at once
+ *   hear:SECONDS          wait until all clients have got one announcement, which somebody else
+ *                         publishes; it must not come twice
+ *   move:SECONDS          wait until all clients have lost their connection, for which the server
+ *                         is stopped, and have come to the next host
  *   close                 close all clients in good order
  */
 #ifndef BENCH_WORK_H
