@@ -188,8 +188,12 @@ void client_close(struct fleet *fleet, struct client *client)
 {
     static const char normal_closure[] = {0x03, (char)0xe8};
     bool open = client->state >= CLIENT_CONNECTING && client->state < CLIENT_CLOSING;
-    if (open && (client->state <= CLIENT_UPGRADING || fleet->options->polling)) {
+    bool may_post = fleet->options->polling && client->awaits == AWAITS_NOTHING;
+    if (open && (client->state <= CLIENT_UPGRADING || (fleet->options->polling && !may_post))) {
         client_hang_up(fleet, client);
+    } else if (open && may_post) {
+        client_move(fleet, client, CLIENT_CLOSING);
+        send_packet(fleet, client, "1");
     } else if (open) {
         client_move(fleet, client, CLIENT_CLOSING);
         send_frame(fleet, client, WIRE_CLOSE, normal_closure, sizeof(normal_closure));
@@ -406,6 +410,8 @@ static enum err take_responses(struct fleet *fleet, struct client *client, char 
     *used = response.size;
     if (client->awaits == AWAITS_PACKETS) {
         take_poll(fleet, client, response.body, response.len, now_us);
+    } else if (client->state == CLIENT_CLOSING) {
+        client_hang_up(fleet, client);
     }
     if (client->fd >= 0) {
         client->awaits = AWAITS_NOTHING;

@@ -54,7 +54,7 @@ void client_upgrade(struct fleet *fleet, struct client *client);
 void client_subscribe(struct fleet *fleet, struct client *client);
 /* Where it is ready and polls: waits for whatever may come, as fleet.poll_ready says. */
 void client_poll(struct fleet *fleet, struct client *client);
-/* The closing handshake; one that has not got so far, or polls, hangs up. */
+/* The closing handshake; one that has not got so far, or has a poll open, hangs up. */
 void client_close(struct fleet *fleet, struct client *client);
 /* Something has arrived. */
 void client_read(struct fleet *fleet, struct client *client);

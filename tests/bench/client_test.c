@@ -211,6 +211,20 @@ static void polls_from_the_handshake_to_the_subscription(void **state)
     }
 }
 
+static void says_goodbye_where_no_poll_is_open(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    open_fixture_as(&fixture, &polling, CLIENT_READY);
+    fleet_close(&fixture.fleet, 0);
+    assert_non_null(strstr(sent(&fixture), "\r\n\r\n1"));
+    assert_int_equal(fixture.client->state, CLIENT_CLOSING);
+    respond(&fixture, "ok", 8);
+    assert_int_equal(fixture.client->state, CLIENT_CLOSED);
+    assert_int_equal(fixture.fleet.broken, 0);
+    close_fixture(&fixture);
+}
+
 static void comes_back_as_the_one_that_it_was(void **state)
 {
     (void)state;
@@ -320,6 +334,7 @@ int main(void)
         cmocka_unit_test(takes_every_step_from_the_upgrade_to_the_subscription),
         cmocka_unit_test(counts_events_however_they_are_cut),
         cmocka_unit_test(polls_from_the_handshake_to_the_subscription),
+        cmocka_unit_test(says_goodbye_where_no_poll_is_open),
         cmocka_unit_test(comes_back_as_the_one_that_it_was),
         cmocka_unit_test(is_new_where_the_pid_is_another),
         cmocka_unit_test(subscribes_to_each_of_its_rooms_in_turn),

@@ -154,8 +154,7 @@ static bool do_close(struct work_context *context, struct work_numbers numbers)
     return ok && duplicates == 0;
 }
 
-/* Heap, tables and code that the first clients bring about shall not count as the others' memory.
- */
+/* The first clients pay for code that has not run yet, and for memory that it takes. */
 static bool do_warm(struct work_context *context, struct work_numbers numbers)
 {
     struct fleet *fleet = context->fleet;
@@ -175,7 +174,6 @@ static bool do_connect(struct work_context *context, struct work_numbers numbers
     (void)numbers;
     struct fleet *fleet = context->fleet;
     struct stopwatch watch = stopwatch_start(context);
-    context->at_rest = watch.begin.server;
     bool ok = lead(context, &connecting, fleet->count, context->options->concurrency);
     uint64_t elapsed_us = stopwatch_stop(&watch, context);
     unsigned ready = fleet->in_state[CLIENT_READY];
@@ -452,6 +450,9 @@ bool work_is_valid(const char *text)
 bool work_run(struct work_context *context, const char *text)
 {
     struct work_numbers numbers;
+    if (context->at_rest.rss_bytes == 0) {
+        context->at_rest = server_usage(context);
+    }
     const struct work *work = find(text, &numbers);
     return work != NULL && work->run(context, numbers);
 }

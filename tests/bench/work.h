@@ -39,7 +39,7 @@ struct work_context {
     const struct work_options *options;
     struct fleet *fleet;
     struct fanout *fanout;
-    struct process_usage at_rest; /* of the server, before the clients came */
+    struct process_usage at_rest; /* private: of the server before the first work */
 };
 
 /* True where the text names a work and its numbers are in range. */
