@@ -14,6 +14,7 @@ struct loop {
     struct list tasks;
     struct list reaps;
     bool stopping;
+    struct loop_stats stats;
 };
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)
@@ -119,6 +120,14 @@ static enum err wait_for_events(struct loop *loop, uint64_t wait)
     return event_base_loop(loop->base, flags) < 0 ? ERR_IO : OK;
 }
 
+static void count_turn(struct loop *loop, uint64_t began_ms)
+{
+    uint64_t took_ms = clock_monotonic_ms() - began_ms;
+    loop->stats.turns++;
+    loop->stats.long_turns += took_ms >= LOOP_LONG_TURN_MS;
+    loop->stats.longest_ms = took_ms > loop->stats.longest_ms ? took_ms : loop->stats.longest_ms;
+}
+
 static enum err turn(struct loop *loop, uint64_t max_wait_ms)
 {
     refresh_now(loop);
@@ -126,10 +135,14 @@ static enum err turn(struct loop *loop, uint64_t max_wait_ms)
     if (err) {
         return err;
     }
+    bool nobody_asked = loop->now_is_old;
+    uint64_t began_ms = loop->now_ms;
     refresh_now(loop);
+    began_ms = nobody_asked ? loop->now_ms : began_ms;
     wheel_advance(&loop->wheel, loop->now_ms);
     run_tasks(loop);
     free_reaped(loop);
+    count_turn(loop, began_ms);
     loop->now_is_old = true; /* whoever lends us their thread may be away for long */
     return OK;
 }
@@ -152,6 +165,11 @@ enum err loop_run(struct loop *loop)
 void loop_stop(struct loop *loop)
 {
     loop->stopping = true;
+}
+
+const struct loop_stats *loop_stats(const struct loop *loop)
+{
+    return &loop->stats;
 }
 
 struct event_base *loop_base(struct loop *loop)

@@ -31,6 +31,19 @@ void loop_stop(struct loop *loop);
 /* One turn that waits no longer than max_wait_ms. For programs that lend the loop their thread. */
 MUST_CHECK enum err loop_turn(struct loop *loop, unsigned max_wait_ms);
 
+/*
+ * How long turns were, from the first callback that asked for the time (after a wait, at the latest
+ * from the timers on) to the end. Counted over the loop's life; borrowed.
+ */
+enum { LOOP_LONG_TURN_MS = 20 };
+
+struct loop_stats {
+    uint64_t turns;
+    uint64_t long_turns; /* took LOOP_LONG_TURN_MS or more */
+    uint64_t longest_ms;
+};
+const struct loop_stats *loop_stats(const struct loop *loop);
+
 /* For event_new and event_assign. */
 struct event_base *loop_base(struct loop *loop);
 /* clock_monotonic_ms() as of the beginning of this turn. */

@@ -165,6 +165,34 @@ static void a_ready_descriptor_is_told_once_a_turn(void **state)
     close(pipe_ends[1]);
 }
 
+static void set_clock(uint64_t monotonic_ms)
+{
+    static struct clock_fake clock;
+    clock.monotonic_ms = monotonic_ms;
+    clock_set_fake(&clock);
+}
+
+static void on_slow_task(struct loop_task *task)
+{
+    (void)task;
+    set_clock(clock_monotonic_ms() + LOOP_LONG_TURN_MS + 5);
+}
+
+static void the_longest_turn_is_told(void **state)
+{
+    struct story *story = *state;
+    set_clock(clock_monotonic_ms());
+    loop_task_init(&story->task, on_slow_task);
+    assert_int_equal(loop_turn(story->loop, 0), OK);
+    loop_defer(story->loop, &story->task);
+    assert_int_equal(loop_turn(story->loop, 0), OK);
+    assert_int_equal(loop_turn(story->loop, 0), OK);
+    clock_set_fake(NULL);
+    assert_int_equal(loop_stats(story->loop)->turns, 3);
+    assert_int_equal(loop_stats(story->loop)->long_turns, 1);
+    assert_int_equal(loop_stats(story->loop)->longest_ms, LOOP_LONG_TURN_MS + 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +203,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_turn_without_work_waits_no_longer_than_told, begin, end),
         cmocka_unit_test_setup_teardown(callbacks_see_the_time_after_the_wait, begin, end),
         cmocka_unit_test_setup_teardown(a_ready_descriptor_is_told_once_a_turn, begin, end),
+        cmocka_unit_test_setup_teardown(the_longest_turn_is_told, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,6 +26,7 @@ static void write_table(const struct reading *reading, struct exposition *text)
     const struct eio_server_stats *engine = reading->engine;
     const struct eio_fleet_stats *fleet = reading->fleet;
     const struct net_server_stats *net = reading->net;
+    const struct loop_stats *loop = loop_stats(app->loop);
     bool draining = reading->draining;
     uint64_t started_ms = reading->started_ms;
 #define GAUGE   "gauge"

@@ -10,11 +10,15 @@
 #include <unistd.h>
 
 #include "fleet.h"
+#include "http.h"
 #include "packet.h"
 #include "util/clock.h"
 #include "wire.h"
 
-enum { REQUEST_MAX = 512, QUOTE_MAX = 48 };
+enum { QUOTE_MAX = 48 };
+
+/* Between the packets of a polling response or request. */
+static const char separator = '\x1e';
 
 static const char *const state_names[CLIENT_STATES] = {
     [CLIENT_UNUSED] = "unused",         [CLIENT_CONNECTING] = "connecting",
@@ -37,8 +41,12 @@ void client_hang_up(struct fleet *fleet, struct client *client)
     close(client->fd);
     client->fd = -1;
     free(client->held);
+    free(client->due);
     client->held = NULL;
     client->held_len = 0;
+    client->due = NULL;
+    client->awaits = AWAITS_NOTHING;
+    client->sid[0] = '\0';
     client_move(fleet, client, CLIENT_CLOSED);
 }
 
@@ -46,14 +54,15 @@ void client_end(struct fleet *fleet, struct client *client, const char *why)
 {
     enum client_state state = client->state;
     client_hang_up(fleet, client);
-    if (state == CLIENT_CLOSING) {
+    bool at_rest = state == CLIENT_READY || state == CLIENT_SUBSCRIBED;
+    if (state == CLIENT_CLOSING || (at_rest && fleet->moving)) {
         return;
     }
     if (fleet->first_failure[0] == '\0') {
         snprintf(fleet->first_failure, sizeof(fleet->first_failure), "while %s: %s",
                  state_names[state], why);
     }
-    if (state == CLIENT_READY || state == CLIENT_SUBSCRIBED) {
+    if (at_rest) {
         fleet->broken++;
     } else {
         fleet->failed++;
@@ -92,9 +101,49 @@ static void send_frame(struct fleet *fleet, struct client *client, enum wire_opc
     send_all(fleet, client, frame, wire_client_frame(frame, opcode, payload, len));
 }
 
+/* Posts what is due, or else polls while there is something to come. */
+static void next_request(struct fleet *fleet, struct client *client)
+{
+    char request[HTTP_REQUEST_MAX];
+    size_t len = 0;
+    if (client->due != NULL) {
+        len = http_post(fleet, client, request);
+        free(client->due);
+        client->due = NULL;
+        client->awaits = AWAITS_OK;
+    } else if (client->state != CLIENT_READY || fleet->poll_ready) {
+        len = http_poll(fleet, client, request);
+        client->awaits = AWAITS_PACKETS;
+    }
+    if (len > 0) {
+        send_all(fleet, client, request, len);
+    }
+}
+
+/* At once where no request is under way; with what the response brings, otherwise. */
+static void post(struct fleet *fleet, struct client *client, const char *packet)
+{
+    char *due;
+    int n = client->due == NULL ? asprintf(&due, "%s", packet)
+                                : asprintf(&due, "%s%c%s", client->due, separator, packet);
+    if (n < 0) {
+        client_end(fleet, client, "no memory");
+        return;
+    }
+    free(client->due);
+    client->due = due;
+    if (client->awaits == AWAITS_NOTHING) {
+        next_request(fleet, client);
+    }
+}
+
 static void send_packet(struct fleet *fleet, struct client *client, const char *packet)
 {
-    send_frame(fleet, client, WIRE_TEXT, packet, strlen(packet));
+    if (fleet->options->polling) {
+        post(fleet, client, packet);
+    } else {
+        send_frame(fleet, client, WIRE_TEXT, packet, strlen(packet));
+    }
 }
 
 void client_upgrade(struct fleet *fleet, struct client *client)
@@ -103,35 +152,49 @@ void client_upgrade(struct fleet *fleet, struct client *client)
     socklen_t len = sizeof(error);
     if (getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0) {
         client_end(fleet, client, "connection refused");
-        return;
+    } else if (fleet->options->polling) {
+        client_move(fleet, client, CLIENT_OPENING);
+        next_request(fleet, client);
+    } else {
+        char request[HTTP_REQUEST_MAX];
+        client_move(fleet, client, CLIENT_UPGRADING);
+        send_all(fleet, client, request, http_websocket(fleet, request));
     }
-    char request[REQUEST_MAX];
-    int size = snprintf(request, sizeof(request),
-                        "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n"
-                        "Host: %s:%u\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " WIRE_KEY "\r\n\r\n",
-                        fleet->options->host, fleet->options->port);
-    client_move(fleet, client, CLIENT_UPGRADING);
-    send_all(fleet, client, request, (size_t)size);
+}
+
+static void subscribe_next(struct fleet *fleet, struct client *client)
+{
+    char packet[PACKET_MAX];
+    unsigned market = fleet_group(fleet, client) + client->rooms * fleet->count + 1;
+    packet_subscribe(market, packet);
+    send_packet(fleet, client, packet);
 }
 
 void client_subscribe(struct fleet *fleet, struct client *client)
 {
-    char packet[PACKET_MAX];
+    client->rooms = 0;
     client_move(fleet, client, CLIENT_SUBSCRIBING);
-    if (packet_subscribe(fleet->options->market, packet) != OK) {
-        client_end(fleet, client, "market id too long");
-        return;
+    subscribe_next(fleet, client);
+}
+
+void client_poll(struct fleet *fleet, struct client *client)
+{
+    if (client->state == CLIENT_READY && client->awaits == AWAITS_NOTHING) {
+        next_request(fleet, client);
     }
-    send_packet(fleet, client, packet);
 }
 
 void client_close(struct fleet *fleet, struct client *client)
 {
     static const char normal_closure[] = {0x03, (char)0xe8};
-    if (client->state == CLIENT_CONNECTING || client->state == CLIENT_UPGRADING) {
+    bool open = client->state >= CLIENT_CONNECTING && client->state < CLIENT_CLOSING;
+    bool may_post = fleet->options->polling && client->awaits == AWAITS_NOTHING;
+    if (open && (client->state <= CLIENT_UPGRADING || (fleet->options->polling && !may_post))) {
         client_hang_up(fleet, client);
-    } else if (client->state >= CLIENT_OPENING && client->state < CLIENT_CLOSING) {
+    } else if (open && may_post) {
+        client_move(fleet, client, CLIENT_CLOSING);
+        send_packet(fleet, client, "1");
+    } else if (open) {
         client_move(fleet, client, CLIENT_CLOSING);
         send_frame(fleet, client, WIRE_CLOSE, normal_closure, sizeof(normal_closure));
     }
@@ -139,14 +202,55 @@ void client_close(struct fleet *fleet, struct client *client)
 
 static void authenticate(struct fleet *fleet, struct client *client)
 {
+    const struct packet_identity identity = {
+        .secret = fleet->options->secret,
+        .user = fleet->options->first_user + (unsigned)(client - fleet->clients),
+        .recovery = fleet->options->recovery,
+        .pid = client->pid,
+        .offset = client->offset,
+    };
     char packet[PACKET_MAX];
-    unsigned user = (unsigned)(client - fleet->clients) + 1;
-    if (packet_connect(fleet->options->secret, user, packet) != OK) {
+    if (packet_connect(&identity, packet) != OK) {
         client_end(fleet, client, "no token");
         return;
     }
     client_move(fleet, client, CLIENT_JOINING);
     send_packet(fleet, client, packet);
+}
+
+/* The Engine.IO handshake has come. */
+static void open_session(struct fleet *fleet, struct client *client, const char *text, size_t len)
+{
+    if (fleet->options->bare) {
+        client_move(fleet, client, CLIENT_READY);
+        return;
+    }
+    if (fleet->options->polling &&
+        !packet_member(text, len, "sid", client->sid, sizeof(client->sid))) {
+        client_end(fleet, client, "no sid");
+        return;
+    }
+    authenticate(fleet, client);
+}
+
+/* The namespace took it: as the one that it was, where the pid is the same. */
+static void join(struct fleet *fleet, struct client *client, const char *text, size_t len)
+{
+    char pid[CLIENT_PID_MAX] = "";
+    packet_member(text, len, "pid", pid, sizeof(pid));
+    client->recovered = pid[0] != '\0' && strcmp(pid, client->pid) == 0;
+    fleet->recovered += client->recovered;
+    memcpy(client->pid, pid, sizeof(pid));
+    client_move(fleet, client, CLIENT_GREETING);
+}
+
+/* "connected": whoever has recovered is in its room again. */
+static void greet(struct fleet *fleet, struct client *client)
+{
+    client_move(fleet, client, client->recovered ? CLIENT_SUBSCRIBED : CLIENT_READY);
+    if (!client->recovered && fleet->subscribe_at_once) {
+        client_subscribe(fleet, client);
+    }
 }
 
 /* The packet that brings a client from each state to the next. */
@@ -166,23 +270,68 @@ static bool is_next_step(enum client_state state, enum packet_kind kind)
     }
 }
 
+/* Of one subscription: on to the next, where there is one. */
+static void take_ack(struct fleet *fleet, struct client *client)
+{
+    client->rooms++;
+    if (client->rooms * fleet->count < fleet->options->rooms) {
+        subscribe_next(fleet, client);
+    } else {
+        client_move(fleet, client, CLIENT_SUBSCRIBED);
+    }
+}
+
+static void take_step(struct fleet *fleet, struct client *client, const char *text, size_t len)
+{
+    if (client->state == CLIENT_OPENING) {
+        open_session(fleet, client, text, len);
+    } else if (client->state == CLIENT_JOINING) {
+        join(fleet, client, text, len);
+    } else if (client->state == CLIENT_GREETING) {
+        greet(fleet, client);
+    } else {
+        take_ack(fleet, client);
+    }
+}
+
+static bool hears(const struct client *client)
+{
+    return client->state == CLIENT_SUBSCRIBED ||
+           (client->state == CLIENT_GREETING && client->recovered);
+}
+
+static void hear(struct fleet *fleet, struct client *client)
+{
+    fleet->heard += !client->heard;
+    fleet->heard_again += client->heard;
+    client->heard = true;
+}
+
+/* What means nothing to a client in this state. */
+static bool can_wait(enum client_state state, enum packet_kind kind)
+{
+    bool event = kind == PACKET_TRADE || kind == PACKET_EVENT;
+    return kind == PACKET_EIO_NOOP || (event && state >= CLIENT_READY);
+}
+
 static void take_packet(struct fleet *fleet, struct client *client, const char *text, size_t len,
                         uint64_t now_us)
 {
     enum client_state state = client->state;
     enum packet_kind kind = packet_kind(text, len);
-    if (kind == PACKET_TRADE && state == CLIENT_SUBSCRIBED && fleet->ops != NULL) {
+    if (fleet->options->recovery && kind >= PACKET_GREETING) {
+        packet_offset(text, len, client->offset, sizeof(client->offset));
+    }
+    if (kind == PACKET_TRADE && hears(client) && fleet->ops != NULL) {
         fleet->ops->on_event(fleet->ops_arg, client, text, len, now_us);
+    } else if (kind == PACKET_ANNOUNCEMENT && state >= CLIENT_GREETING) {
+        hear(fleet, client);
     } else if (kind == PACKET_EIO_PING) {
         fleet->pings++;
         send_packet(fleet, client, "3");
     } else if (is_next_step(state, kind)) {
-        if (state == CLIENT_OPENING) {
-            authenticate(fleet, client);
-        } else {
-            client_move(fleet, client, state + 1);
-        }
-    } else if (state < CLIENT_READY || (kind != PACKET_TRADE && kind != PACKET_EVENT)) {
+        take_step(fleet, client, text, len);
+    } else if (!can_wait(state, kind)) {
         end_quoting(fleet, client, "unexpected packet", text, len);
     }
 }
@@ -214,26 +363,70 @@ static void take_frame(struct fleet *fleet, struct client *client, const struct 
     }
 }
 
-/* Handles the whole frames in `bytes`; returns how much was used of them. */
-static size_t take_bytes(struct fleet *fleet, struct client *client, char *bytes, size_t len,
-                         uint64_t now_us)
+/* Handles the whole frames in `bytes`; *used is how much was used of them. */
+static enum err take_frames(struct fleet *fleet, struct client *client, char *bytes, size_t len,
+                            uint64_t now_us, size_t *used)
 {
-    size_t used = 0;
     enum err err = OK;
     if (client->state == CLIENT_UPGRADING) {
-        err = wire_parse_upgrade(bytes, len, &used);
+        err = wire_parse_upgrade(bytes, len, used);
         if (err == OK) {
             client_move(fleet, client, CLIENT_OPENING);
         }
     }
     while (err == OK && client->fd >= 0) {
         struct wire_frame frame;
-        err = wire_parse(bytes + used, len - used, &frame);
+        err = wire_parse(bytes + *used, len - *used, &frame);
         if (err == OK) {
-            used += frame.size;
+            *used += frame.size;
             take_frame(fleet, client, &frame, now_us);
         }
     }
+    return err;
+}
+
+/* The packets of one poll; nothing of interest is in the response to a POST. */
+static void take_poll(struct fleet *fleet, struct client *client, const char *body, size_t len,
+                      uint64_t now_us)
+{
+    const char *end = body + len;
+    while (client->fd >= 0 && body < end) {
+        const char *next = memchr(body, separator, (size_t)(end - body));
+        const char *packet_end = next == NULL ? end : next;
+        take_packet(fleet, client, body, (size_t)(packet_end - body), now_us);
+        body = next == NULL ? end : next + 1;
+    }
+}
+
+/* The same for the responses to a polling client, which ask for the next request. */
+static enum err take_responses(struct fleet *fleet, struct client *client, char *bytes, size_t len,
+                               uint64_t now_us, size_t *used)
+{
+    struct http_response response;
+    enum err err = http_parse(bytes, len, &response);
+    if (err != OK) {
+        return err;
+    }
+    *used = response.size;
+    if (client->awaits == AWAITS_PACKETS) {
+        take_poll(fleet, client, response.body, response.len, now_us);
+    } else if (client->state == CLIENT_CLOSING) {
+        client_hang_up(fleet, client);
+    }
+    if (client->fd >= 0) {
+        client->awaits = AWAITS_NOTHING;
+        next_request(fleet, client);
+    }
+    return OK;
+}
+
+static size_t take_bytes(struct fleet *fleet, struct client *client, char *bytes, size_t len,
+                         uint64_t now_us)
+{
+    size_t used = 0;
+    enum err err = fleet->options->polling
+                       ? take_responses(fleet, client, bytes, len, now_us, &used)
+                       : take_frames(fleet, client, bytes, len, now_us, &used);
     if (err == ERR_PROTO) {
         end_quoting(fleet, client, "broken protocol", bytes + used, len - used);
     }

@@ -1,13 +1,17 @@
 /*
- * One client of the fleet: a WebSocket, and on it the steps of Engine.IO and Socket.IO from the
- * upgrade to the subscription. The fleet owns the clients and counts them by state.
+ * One client of the fleet: the steps of Engine.IO and Socket.IO from the first request to the
+ * subscription, over a WebSocket or by polling. The fleet owns the clients and counts them by
+ * state.
  */
 #ifndef BENCH_CLIENT_H
 #define BENCH_CLIENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct fleet;
+
+enum { CLIENT_SID_MAX = 40, CLIENT_PID_MAX = 28, CLIENT_OFFSET_MAX = 20 };
 
 enum client_state {
     CLIENT_UNUSED,
@@ -24,20 +28,33 @@ enum client_state {
     CLIENT_STATES,
 };
 
+/* What a polling client is waiting for: one request is under way at a time, on one connection. */
+enum client_awaits { AWAITS_NOTHING, AWAITS_PACKETS, AWAITS_OK };
+
 struct client {
     int fd;
     uint8_t state;       /* enum client_state */
+    uint8_t awaits;      /* enum client_awaits */
+    bool recovered;      /* the server took it for the one that it was before */
+    bool heard;          /* an announcement */
+    uint16_t rooms;      /* that it has subscribed to */
     uint32_t next_event; /* sequence number that it expects */
     uint32_t held_len;
-    char *held; /* the beginning of an incomplete frame, or NULL */
+    char *held;                     /* the beginning of an incomplete frame or response, or NULL */
+    char *due;                      /* packets that the next POST takes along, or NULL */
+    char sid[CLIENT_SID_MAX];       /* of Engine.IO, where it polls */
+    char pid[CLIENT_PID_MAX];       /* with which it recovers; empty where the server gave none */
+    char offset[CLIENT_OFFSET_MAX]; /* the last one that it got; empty likewise */
 };
 
 void client_move(struct fleet *fleet, struct client *client, enum client_state state);
 
-/* TCP stands, or could not: asks for the WebSocket. */
+/* TCP stands, or could not: asks for the WebSocket, or the session. */
 void client_upgrade(struct fleet *fleet, struct client *client);
 void client_subscribe(struct fleet *fleet, struct client *client);
-/* The closing handshake; one that has not got so far hangs up. */
+/* Where it is ready and polls: waits for whatever may come, as fleet.poll_ready says. */
+void client_poll(struct fleet *fleet, struct client *client);
+/* The closing handshake; one that has not got so far, or has a poll open, hangs up. */
 void client_close(struct fleet *fleet, struct client *client);
 /* Something has arrived. */
 void client_read(struct fleet *fleet, struct client *client);

@@ -1,11 +1,16 @@
 #include "fanout.h"
 
-#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include "event.h"
 #include "util/clock.h"
 
-enum { TURN_MS = 20 };
+enum { TURN_US = 20000 };
+
+static unsigned group_of(const struct fanout *fanout, uint32_t seq)
+{
+    return (seq - 1) % fanout->groups;
+}
 
 static void advance(struct fanout *fanout)
 {
@@ -18,11 +23,10 @@ static void advance(struct fanout *fanout)
 /* The client will not get the events from the one it expects up to `last`. */
 static void write_off(struct fanout *fanout, struct client *client, uint32_t last)
 {
-    for (uint32_t seq = client->next_event; seq <= last; seq++) {
-        fanout->window[seq % FANOUT_WINDOW_MAX].missing--;
+    for (; client->next_event <= last; client->next_event += fanout->groups) {
+        fanout->window[client->next_event % FANOUT_WINDOW_MAX].missing--;
         fanout->result.lost++;
     }
-    client->next_event = last + 1;
 }
 
 static void on_event(void *arg, struct client *client, const char *packet, size_t len,
@@ -31,7 +35,8 @@ static void on_event(void *arg, struct client *client, const char *packet, size_
     struct fanout *fanout = arg;
     struct fanout_result *result = &fanout->result;
     uint32_t seq;
-    if (event_parse(packet, len, &seq) != OK || seq > fanout->published) {
+    if (event_parse(packet, len, &seq) != OK || seq > fanout->published ||
+        group_of(fanout, seq) != fleet_group(fanout->fleet, client)) {
         result->malformed++;
         return;
     }
@@ -40,7 +45,7 @@ static void on_event(void *arg, struct client *client, const char *packet, size_
         return;
     }
     write_off(fanout, client, seq - 1);
-    client->next_event = seq + 1;
+    client->next_event = seq + fanout->groups;
     fanout->window[seq % FANOUT_WINDOW_MAX].missing--;
     fanout->progress_us = now_us;
     result->delivered++;
@@ -53,35 +58,68 @@ static void on_broken(void *arg, struct client *client)
 {
     struct fanout *fanout = arg;
     write_off(fanout, client, fanout->published);
+    fanout->members[fleet_group(fanout->fleet, client)]--;
     advance(fanout);
 }
 
 static const struct fleet_ops ops = {.on_event = on_event, .on_broken = on_broken};
 
-void fanout_init(struct fanout *fanout, struct fleet *fleet, struct publisher *publisher,
-                 const char *market)
+enum err fanout_init(struct fanout *fanout, struct fleet *fleet, struct publisher *publisher,
+                     enum event_form form)
 {
-    *fanout = (struct fanout){.fleet = fleet, .publisher = publisher, .market = market};
+    *fanout = (struct fanout){
+        .fleet = fleet, .publisher = publisher, .form = form, .groups = fleet_groups(fleet)};
+    fanout->members = calloc(fanout->groups, sizeof(*fanout->members));
     fleet->ops = &ops;
     fleet->ops_arg = fanout;
+    return fanout->members == NULL ? ERR_NOMEM : OK;
 }
 
-static enum err publish(struct fanout *fanout, uint64_t due_us)
+void fanout_fini(struct fanout *fanout)
+{
+    free(fanout->members);
+    fanout->members = NULL;
+}
+
+static enum err hand_over(struct fanout *fanout, uint32_t seq, bool keep)
+{
+    char message[EVENT_MAX];
+    char channel[EVENT_CHANNEL_MAX];
+    unsigned room = (seq - 1) % fanout->fleet->options->rooms + 1;
+    size_t len = event_encode(fanout->form, room, seq, message);
+    if (keep && fanout->publisher->script[0] != '\0') {
+        const char *payload = (const char *)memchr(message, '\n', len) + 1;
+        size_t payload_len = len - (size_t)(payload - message);
+        return publisher_keep(fanout->publisher, room, (struct str){payload, payload_len});
+    }
+    event_channel(fanout->form, room, channel);
+    return publisher_add(fanout->publisher, channel, (struct str){message, len});
+}
+
+static enum err publish(struct fanout *fanout, uint64_t due_us, bool keep)
 {
     uint32_t seq = fanout->published + 1;
-    char message[EVENT_MAX];
-    size_t len = event_encode(fanout->market, seq, message);
-    enum err err = publisher_add(fanout->publisher, (struct str){message, len});
+    enum err err = hand_over(fanout, seq, keep);
     if (err != OK) {
         return err;
     }
-    uint32_t members = fanout->fleet->in_state[CLIENT_SUBSCRIBED];
+    uint32_t members = fanout->members[group_of(fanout, seq)];
     fanout->window[seq % FANOUT_WINDOW_MAX].due_us = due_us;
     fanout->window[seq % FANOUT_WINDOW_MAX].missing = members;
     fanout->published = seq;
     fanout->result.published++;
     fanout->result.expected += members;
     return OK;
+}
+
+enum err fanout_publish(struct fanout *fanout, uint32_t count, bool keep)
+{
+    uint64_t now_us = clock_monotonic_us();
+    enum err err = OK;
+    for (uint32_t i = 0; i < count && err == OK; i++) {
+        err = publish(fanout, now_us, keep);
+    }
+    return err == OK ? publisher_flush(fanout->publisher) : err;
 }
 
 /* Publishes what is due at `now_us` and fits into the window. */
@@ -95,7 +133,7 @@ static enum err publish_due(struct fanout *fanout, const struct fanout_plan *pla
         if (due_us > now_us) {
             break;
         }
-        enum err err = publish(fanout, plan->interval_us > 0 ? due_us : now_us);
+        enum err err = publish(fanout, plan->interval_us > 0 ? due_us : now_us, plan->keep);
         if (err != OK) {
             return err;
         }
@@ -103,29 +141,47 @@ static enum err publish_due(struct fanout *fanout, const struct fanout_plan *pla
     return publisher_flush(fanout->publisher);
 }
 
+bool fanout_has_arrived(const struct fanout *fanout)
+{
+    return fanout->completed == fanout->published && fanout->publisher->pending == 0;
+}
+
 static bool is_over(const struct fanout *fanout, const struct fanout_plan *plan, uint64_t begin_us,
                     uint64_t now_us)
 {
     bool all_published =
         fanout->result.published == plan->events || now_us >= begin_us + plan->publish_us;
-    bool all_arrived = fanout->completed == fanout->published && fanout->publisher->pending == 0;
+    bool all_arrived = fanout_has_arrived(fanout);
     return (all_published && all_arrived) || fanout->fleet->in_state[CLIENT_SUBSCRIBED] == 0 ||
            (!all_arrived && now_us > fanout->progress_us + plan->patience_us);
 }
 
 /* How long the loop may wait until the next event of a pace is due. */
-static int turn_ms(const struct fanout *fanout, const struct fanout_plan *plan, uint64_t begin_us,
-                   uint64_t now_us)
+static uint64_t turn_us(const struct fanout *fanout, const struct fanout_plan *plan,
+                        uint64_t begin_us, uint64_t now_us)
 {
     if (plan->interval_us == 0 || fanout->result.published == plan->events) {
-        return TURN_MS;
+        return TURN_US;
     }
     uint64_t due_us = begin_us + fanout->result.published * plan->interval_us;
-    uint64_t wait_ms = due_us > now_us ? (due_us - now_us + 999) / 1000 : 0;
-    return wait_ms < TURN_MS ? (int)wait_ms : TURN_MS;
+    uint64_t wait_us = due_us > now_us ? due_us - now_us : 0;
+    return wait_us < TURN_US ? wait_us : TURN_US;
 }
 
-static void write_off_all(struct fanout *fanout)
+void fanout_begin(struct fanout *fanout)
+{
+    const struct fleet *fleet = fanout->fleet;
+    memset(fanout->members, 0, fanout->groups * sizeof(*fanout->members));
+    for (unsigned i = 0; i < fleet->count; i++) {
+        if (fleet->clients[i].state == CLIENT_SUBSCRIBED) {
+            fanout->members[fleet_group(fleet, &fleet->clients[i])]++;
+        }
+    }
+    fanout->result = (struct fanout_result){0};
+    fanout->progress_us = clock_monotonic_us();
+}
+
+void fanout_end(struct fanout *fanout)
 {
     for (unsigned i = 0; i < fanout->fleet->count; i++) {
         struct client *client = &fanout->fleet->clients[i];
@@ -138,14 +194,13 @@ static void write_off_all(struct fanout *fanout)
 
 enum err fanout_run(struct fanout *fanout, const struct fanout_plan *plan)
 {
+    fanout_begin(fanout);
     uint64_t begin_us = clock_monotonic_us();
     uint64_t now_us = begin_us;
-    fanout->result = (struct fanout_result){0};
-    fanout->progress_us = begin_us;
     while (!is_over(fanout, plan, begin_us, now_us)) {
         enum err err = publish_due(fanout, plan, begin_us, now_us);
         if (err == OK) {
-            fleet_turn(fanout->fleet, turn_ms(fanout, plan, begin_us, now_us));
+            fleet_turn(fanout->fleet, turn_us(fanout, plan, begin_us, now_us));
             err = publisher_poll(fanout->publisher);
         }
         if (err != OK) {
@@ -154,6 +209,6 @@ enum err fanout_run(struct fanout *fanout, const struct fanout_plan *plan)
         now_us = clock_monotonic_us();
     }
     fanout->result.elapsed_us = fanout->progress_us - begin_us;
-    write_off_all(fanout);
+    fanout_end(fanout);
     return OK;
 }

@@ -44,19 +44,58 @@ void fleet_close(struct fleet *fleet, unsigned index)
     client_close(fleet, &fleet->clients[index]);
 }
 
-void fleet_recycle(struct fleet *fleet)
+void fleet_listen(struct fleet *fleet)
+{
+    fleet->heard = 0;
+    fleet->heard_again = 0;
+    for (unsigned i = 0; i < fleet->count; i++) {
+        fleet->clients[i].heard = false;
+    }
+}
+
+void fleet_move(struct fleet *fleet)
+{
+    fleet->moving = true;
+    fleet->address.sin_addr = fleet->next_address;
+}
+
+void fleet_poll(struct fleet *fleet)
+{
+    fleet->poll_ready = true;
+    for (unsigned i = 0; i < fleet->count; i++) {
+        client_poll(fleet, &fleet->clients[i]);
+    }
+}
+
+unsigned fleet_groups(const struct fleet *fleet)
+{
+    return fleet->options->rooms < fleet->count ? fleet->options->rooms : fleet->count;
+}
+
+unsigned fleet_group(const struct fleet *fleet, const struct client *client)
+{
+    return (unsigned)(client - fleet->clients) % fleet_groups(fleet);
+}
+
+void fleet_recycle(struct fleet *fleet, bool same)
 {
     for (unsigned i = 0; i < fleet->count; i++) {
-        if (fleet->clients[i].state == CLIENT_CLOSED) {
-            client_move(fleet, &fleet->clients[i], CLIENT_UNUSED);
+        struct client *client = &fleet->clients[i];
+        if (client->state == CLIENT_CLOSED) {
+            client_move(fleet, client, CLIENT_UNUSED);
+            client->pid[0] = same ? client->pid[0] : '\0';
         }
     }
 }
 
-void fleet_turn(struct fleet *fleet, int timeout_ms)
+void fleet_turn(struct fleet *fleet, uint64_t timeout_us)
 {
     struct epoll_event events[EVENTS_PER_TURN];
-    int n = epoll_wait(fleet->epoll_fd, events, EVENTS_PER_TURN, timeout_ms);
+    struct timespec timeout = {
+        .tv_sec = (time_t)(timeout_us / 1000000),
+        .tv_nsec = (long)(timeout_us % 1000000) * 1000,
+    };
+    int n = epoll_pwait2(fleet->epoll_fd, events, EVENTS_PER_TURN, &timeout, NULL);
     for (int i = 0; i < n; i++) {
         struct client *client = &fleet->clients[events[i].data.u32];
         if (client->state == CLIENT_CONNECTING) {
@@ -73,7 +112,12 @@ enum err fleet_init(struct fleet *fleet, const struct fleet_options *options, un
     *fleet = (struct fleet){.options = options, .count = count, .epoll_fd = -1};
     fleet->address.sin_family = AF_INET;
     fleet->address.sin_port = htons((uint16_t)options->port);
-    if (inet_pton(AF_INET, options->host, &fleet->address.sin_addr) != 1) {
+    if (options->rooms > count && options->rooms % count != 0) {
+        return ERR_INVALID;
+    }
+    const char *next_host = options->next_host == NULL ? options->host : options->next_host;
+    if (inet_pton(AF_INET, options->host, &fleet->address.sin_addr) != 1 ||
+        inet_pton(AF_INET, next_host, &fleet->next_address) != 1) {
         return ERR_INVALID;
     }
     fleet->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -88,7 +132,7 @@ enum err fleet_init(struct fleet *fleet, const struct fleet_options *options, un
         return ERR_NOMEM;
     }
     for (unsigned i = 0; i < count; i++) {
-        fleet->clients[i] = (struct client){.fd = -1, .next_event = 1};
+        fleet->clients[i] = (struct client){.fd = -1, .next_event = 1 + i % fleet_groups(fleet)};
     }
     fleet->in_state[CLIENT_UNUSED] = count;
     return OK;

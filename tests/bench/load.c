@@ -17,16 +17,25 @@ struct options {
     struct work_options work;
     unsigned clients;
     unsigned redis_port;
-    const char *channel;
+    const char *script;
+    enum event_form form;
 };
 
 static const char usage_text[] =
     "load --port P --redis-port P --secret S --clients N [options] WORK...\n"
     "works: warm:CLIENTS connect idle:SECONDS subscribe fanout:FLIGHT:EVENTS pace:RATE:EVENTS "
-    "close\n"
-    "  --host ADDRESS      of the server and of Redis (127.0.0.1)\n"
-    "  --market ID         the room is market:ID (1)\n"
-    "  --channel NAME      the room's channel in Redis (guesslyfe:{0}:room:market:1)\n"
+    "storm:EVENTS:FLIGHT hear:SECONDS move:SECONDS close\n"
+    "  --host ADDRESS      of the server (127.0.0.1)\n"
+    "  --next-host ADDRESS where clients go when their server stops (move)\n"
+    "  --first-user N      the number of the first client's user (1)\n"
+    "  --rooms N           market:1 to market:N: each client in one of them, or, with a multiple "
+    "of the clients, in as many (1)\n"
+    "  --socketio          publish as the Redis adapter of Socket.IO on Node reads it\n"
+    "  --script FILE       publish.lua, for events that have to be in a log (storm)\n"
+    "  --keep              publish all events by it\n"
+    "  --bare              clients stop at the Engine.IO handshake\n"
+    "  --polling           clients poll instead of opening a WebSocket\n"
+    "  --recovery          clients ask for Connection State Recovery\n"
     "  --sources N         loopback addresses to connect from (200)\n"
     "  --concurrency N     handshakes under way at once (64)\n"
     "  --rate N            handshakes begun a second at most (no limit)\n"
@@ -35,16 +44,36 @@ static const char usage_text[] =
     "  --server-pid PID    the process to measure\n"
     "Prints a line of JSON a work; fails when a client or a delivery was lost, or came twice.\n";
 
-enum { MAX_CLIENTS = 100000, MAX_SOURCES = 10000, MAX_SECONDS = 3600, MAX_PID = 1 << 22 };
+enum {
+    MAX_CLIENTS = 100000,
+    MAX_SOURCES = 10000,
+    MAX_SECONDS = 3600,
+    MAX_PID = 1 << 22,
+    MAX_USER = 100000000
+};
 
 static const struct option long_options[] = {
-    {"port", required_argument, NULL, 'p'},        {"redis-port", required_argument, NULL, 'r'},
-    {"secret", required_argument, NULL, 's'},      {"clients", required_argument, NULL, 'n'},
-    {"host", required_argument, NULL, 'h'},        {"market", required_argument, NULL, 'm'},
-    {"channel", required_argument, NULL, 'c'},     {"sources", required_argument, NULL, 'S'},
-    {"concurrency", required_argument, NULL, 'C'}, {"rate", required_argument, NULL, 'R'},
-    {"seconds", required_argument, NULL, 't'},     {"patience", required_argument, NULL, 'T'},
-    {"server-pid", required_argument, NULL, 'P'},  {0},
+    {"port", required_argument, NULL, 'p'},
+    {"redis-port", required_argument, NULL, 'r'},
+    {"secret", required_argument, NULL, 's'},
+    {"clients", required_argument, NULL, 'n'},
+    {"host", required_argument, NULL, 'h'},
+    {"rooms", required_argument, NULL, 'm'},
+    {"socketio", no_argument, NULL, 'i'},
+    {"script", required_argument, NULL, 'l'},
+    {"bare", no_argument, NULL, 'b'},
+    {"polling", no_argument, NULL, 'o'},
+    {"next-host", required_argument, NULL, 'N'},
+    {"first-user", required_argument, NULL, 'u'},
+    {"keep", no_argument, NULL, 'k'},
+    {"recovery", no_argument, NULL, 'v'},
+    {"sources", required_argument, NULL, 'S'},
+    {"concurrency", required_argument, NULL, 'C'},
+    {"rate", required_argument, NULL, 'R'},
+    {"seconds", required_argument, NULL, 't'},
+    {"patience", required_argument, NULL, 'T'},
+    {"server-pid", required_argument, NULL, 'P'},
+    {0},
 };
 
 static unsigned number(const char *text, unsigned max)
@@ -58,14 +87,12 @@ static unsigned number(const char *text, unsigned max)
     return (unsigned)value;
 }
 
-static bool set_option(struct options *options, int option)
+/* The options that say what the clients are and do. */
+static bool set_fleet_option(struct options *options, int option)
 {
     switch (option) {
     case 'p':
         options->fleet.port = number(optarg, UINT16_MAX);
-        return true;
-    case 'r':
-        options->redis_port = number(optarg, UINT16_MAX);
         return true;
     case 's':
         options->fleet.secret = optarg;
@@ -76,14 +103,46 @@ static bool set_option(struct options *options, int option)
     case 'h':
         options->fleet.host = optarg;
         return true;
-    case 'm':
-        options->fleet.market = optarg;
+    case 'N':
+        options->fleet.next_host = optarg;
         return true;
-    case 'c':
-        options->channel = optarg;
+    case 'u':
+        options->fleet.first_user = number(optarg, MAX_USER);
+        return true;
+    case 'm':
+        options->fleet.rooms = number(optarg, MAX_CLIENTS);
+        return true;
+    case 'b':
+        options->fleet.bare = true;
+        return true;
+    case 'o':
+        options->fleet.polling = true;
+        return true;
+    case 'v':
+        options->fleet.recovery = true;
         return true;
     case 'S':
         options->fleet.sources = number(optarg, MAX_SOURCES);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool set_option(struct options *options, int option)
+{
+    switch (option) {
+    case 'r':
+        options->redis_port = number(optarg, UINT16_MAX);
+        return true;
+    case 'i':
+        options->form = EVENT_SOCKETIO;
+        return true;
+    case 'l':
+        options->script = optarg;
+        return true;
+    case 'k':
+        options->work.keep = true;
         return true;
     case 'C':
         options->work.concurrency = number(optarg, MAX_CLIENTS);
@@ -101,7 +160,7 @@ static bool set_option(struct options *options, int option)
         options->work.server_pid = (int)number(optarg, MAX_PID);
         return true;
     default:
-        return false;
+        return set_fleet_option(options, option);
     }
 }
 
@@ -143,25 +202,38 @@ static bool run_works(struct work_context *context, char **works)
     return true;
 }
 
+static enum err open_publisher(struct publisher *publisher, const struct options *options)
+{
+    enum err err = publisher_open(publisher, "127.0.0.1", options->redis_port);
+    if (err == OK && options->script != NULL) {
+        err = publisher_load(publisher, options->script);
+    }
+    return err;
+}
+
 static int run(const struct options *options, char **works)
 {
     static struct fanout fanout;
     struct fleet fleet;
     struct publisher publisher;
+    bool ok = false;
     enum err err = fleet_init(&fleet, &options->fleet, options->clients);
     if (err != OK) {
         fprintf(stderr, "load: no clients: %s\n", err_name(err));
         return EXIT_FAILURE;
     }
-    err = publisher_open(&publisher, options->fleet.host, options->redis_port, options->channel);
-    if (err != OK) {
-        fprintf(stderr, "load: no Redis: %s\n", err_name(err));
-        fleet_fini(&fleet);
-        return EXIT_FAILURE;
+    err = open_publisher(&publisher, options);
+    if (err == OK) {
+        err = fanout_init(&fanout, &fleet, &publisher, options->form);
     }
-    fanout_init(&fanout, &fleet, &publisher, options->fleet.market);
-    struct work_context context = {.options = &options->work, .fleet = &fleet, .fanout = &fanout};
-    bool ok = run_works(&context, works);
+    if (err == OK) {
+        struct work_context context = {
+            .options = &options->work, .fleet = &fleet, .fanout = &fanout};
+        ok = run_works(&context, works);
+    } else {
+        fprintf(stderr, "load: no Redis: %s\n", err_name(err));
+    }
+    fanout_fini(&fanout);
     publisher_close(&publisher);
     fleet_fini(&fleet);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -170,9 +242,8 @@ static int run(const struct options *options, char **works)
 int main(int argc, char **argv)
 {
     struct options options = {
-        .fleet = {.host = "127.0.0.1", .market = "1", .sources = 200},
+        .fleet = {.host = "127.0.0.1", .first_user = 1, .rooms = 1, .sources = 200},
         .work = {.concurrency = 64, .seconds = 60, .patience = 10},
-        .channel = "guesslyfe:{0}:room:market:1",
     };
     if (!parse(argc, argv, &options)) {
         fputs(usage_text, stderr);

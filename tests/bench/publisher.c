@@ -1,7 +1,7 @@
 #include "publisher.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <arpa/inet.h>
@@ -9,6 +9,11 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "event.h"
+
+/* SCRIPT_LINES: the array, the id's length, the id, two numbers. */
+enum { SCRIPT_MAX = 32 * 1024, SCRIPT_LINES = 5 };
 
 static enum err connect_to(const char *host, unsigned port, int *ret_fd)
 {
@@ -30,21 +35,11 @@ static enum err connect_to(const char *host, unsigned port, int *ret_fd)
     return OK;
 }
 
-enum err publisher_open(struct publisher *publisher, const char *host, unsigned port,
-                        const char *channel)
+enum err publisher_open(struct publisher *publisher, const char *host, unsigned port)
 {
     *publisher = (struct publisher){.fd = -1};
-    enum err err = connect_to(host, port, &publisher->fd);
-    if (err != OK) {
-        return err;
-    }
     buf_init(&publisher->out, 0);
-    publisher->channel = strdup(channel);
-    if (publisher->channel == NULL) {
-        publisher_close(publisher);
-        return ERR_NOMEM;
-    }
-    return OK;
+    return connect_to(host, port, &publisher->fd);
 }
 
 void publisher_close(struct publisher *publisher)
@@ -54,18 +49,81 @@ void publisher_close(struct publisher *publisher)
         publisher->fd = -1;
     }
     buf_fini(&publisher->out);
-    free(publisher->channel);
-    publisher->channel = NULL;
 }
 
-enum err publisher_add(struct publisher *publisher, struct str message)
+static enum err read_file(const char *path, char *out, size_t size, size_t *ret_len)
 {
-    enum err err = buf_printf(
-        &publisher->out, "*3\r\n$7\r\nPUBLISH\r\n$%zu\r\n%s\r\n$%zu\r\n%.*s\r\n",
-        strlen(publisher->channel), publisher->channel, message.len, (int)message.len, message.ptr);
-    if (err == OK) {
-        publisher->pending++;
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return ERR_IO;
     }
+    *ret_len = fread(out, 1, size, file);
+    enum err err = ferror(file) ? ERR_IO : *ret_len == size ? ERR_LIMIT : OK;
+    fclose(file);
+    return err;
+}
+
+/* One command of `count` arguments, as RESP2 wants it. */
+static enum err add_command(struct publisher *publisher, const struct str *arguments, size_t count)
+{
+    enum err err = buf_printf(&publisher->out, "*%zu\r\n", count);
+    for (size_t i = 0; i < count && err == OK; i++) {
+        err = buf_printf(&publisher->out, "$%zu\r\n" STR_FMT "\r\n", arguments[i].len,
+                         STR_ARG(arguments[i]));
+    }
+    return err;
+}
+
+enum err publisher_load(struct publisher *publisher, const char *file)
+{
+    static char text[SCRIPT_MAX];
+    static const char head[] = "$40\r\n";
+    char reply[sizeof(head) - 1 + PUBLISHER_SHA_LEN + sizeof("\r\n") - 1];
+    size_t len;
+    enum err err = read_file(file, text, sizeof(text), &len);
+    if (err == OK) {
+        const struct str command[] = {STR("SCRIPT"), STR("LOAD"), {text, len}};
+        err = add_command(publisher, command, ARRAY_LEN(command));
+    }
+    if (err == OK) {
+        err = publisher_flush(publisher);
+    }
+    if (err != OK) {
+        return err;
+    }
+    if (recv(publisher->fd, reply, sizeof(reply), MSG_WAITALL) != (ssize_t)sizeof(reply) ||
+        memcmp(reply, head, strlen(head)) != 0) {
+        return ERR_PROTO;
+    }
+    memcpy(publisher->script, reply + strlen(head), PUBLISHER_SHA_LEN);
+    return OK;
+}
+
+enum err publisher_add(struct publisher *publisher, const char *channel, struct str message)
+{
+    const struct str command[] = {STR("PUBLISH"), str_from(channel), message};
+    enum err err = add_command(publisher, command, ARRAY_LEN(command));
+    publisher->pending += err == OK;
+    return err;
+}
+
+enum err publisher_keep(struct publisher *publisher, unsigned room, struct str payload)
+{
+    char channel[EVENT_CHANNEL_MAX];
+    char log[EVENT_CHANNEL_MAX];
+    char name[EVENT_CHANNEL_MAX];
+    event_channel(EVENT_PLAIN, room, channel);
+    snprintf(log, sizeof(log), "guesslyfe:{0}:log:market:%u", room);
+    snprintf(name, sizeof(name), "market:%u", room);
+    const struct str command[] = {STR("EVALSHA"), str_from(publisher->script), STR("2"),
+                                  /* KEYS */
+                                  STR("guesslyfe:{0}:clock"), str_from(log),
+                                  /* the event, its rooms and payload, no idempotency key */
+                                  STR("market:trade"), str_from(name), payload, STR("0"),
+                                  /* how much of it the log keeps, for how many seconds */
+                                  str_from(channel), STR("100"), STR("300")};
+    enum err err = add_command(publisher, command, ARRAY_LEN(command));
+    publisher->pending += err == OK;
     return err;
 }
 
@@ -83,16 +141,27 @@ enum err publisher_flush(struct publisher *publisher)
     return OK;
 }
 
-static enum err take_reply(struct publisher *publisher)
+/*
+ * A line of a reply: PUBLISH answers the number that heard it; the script an array of the event's
+ * id, 0 and that number, which comes last.
+ */
+static enum err take_line(struct publisher *publisher)
 {
-    if (publisher->line[0] != ':' || publisher->pending == 0) {
+    const char *line = publisher->line;
+    if (line[0] == '*') {
+        publisher->skip = SCRIPT_LINES - 1;
+    } else if (publisher->skip > 0) {
+        publisher->skip--;
+    }
+    if (line[0] == '-' || publisher->pending == 0) {
         return ERR_PROTO;
     }
-    publisher->pending--;
-    if (strcmp(publisher->line, ":0\r") == 0) {
-        publisher->unheard++;
+    if (publisher->skip > 0) {
+        return OK;
     }
-    return OK;
+    publisher->pending--;
+    publisher->unheard += strcmp(line, ":0\r") == 0;
+    return line[0] == ':' ? OK : ERR_PROTO;
 }
 
 static enum err take_bytes(struct publisher *publisher, const char *bytes, size_t len)
@@ -107,7 +176,7 @@ static enum err take_bytes(struct publisher *publisher, const char *bytes, size_
         }
         publisher->line[publisher->line_len] = '\0';
         publisher->line_len = 0;
-        enum err err = take_reply(publisher);
+        enum err err = take_line(publisher);
         if (err != OK) {
             return err;
         }

@@ -8,18 +8,23 @@
 
 #include "util/clock.h"
 
-enum { TURN_MS = 20, MICRO = 1000000 };
+enum { TURN_US = 20000, MICRO = 1000000, REST_S = 2 };
 
 struct work_numbers {
     unsigned first;
     unsigned second;
 };
 
-/* When a work began, and what the server and we had used by then. */
-struct stopwatch {
-    uint64_t begin_us;
+/* When a work began and ended, and what the server and we had used by then. */
+struct moment {
+    uint64_t at_us;
     struct process_usage server;
     uint64_t own_ns;
+};
+
+struct stopwatch {
+    struct moment begin;
+    struct moment end;
 };
 
 static struct process_usage server_usage(const struct work_context *context)
@@ -38,13 +43,25 @@ static uint64_t own_cpu_ns(void)
     return process_usage(getpid(), &usage) == OK ? usage.cpu_ns : 0;
 }
 
-static struct stopwatch stopwatch_start(const struct work_context *context)
+static struct moment moment_now(const struct work_context *context)
 {
-    return (struct stopwatch){
+    return (struct moment){
         .server = server_usage(context),
         .own_ns = own_cpu_ns(),
-        .begin_us = clock_monotonic_us(),
+        .at_us = clock_monotonic_us(),
     };
+}
+
+static struct stopwatch stopwatch_start(const struct work_context *context)
+{
+    return (struct stopwatch){.begin = moment_now(context)};
+}
+
+/* Returns the time that has passed, in microseconds. */
+static uint64_t stopwatch_stop(struct stopwatch *watch, const struct work_context *context)
+{
+    watch->end = moment_now(context);
+    return watch->end.at_us - watch->begin.at_us;
 }
 
 static double per(double amount, double count)
@@ -56,9 +73,8 @@ static double per(double amount, double count)
 static void print_end(const struct work_context *context, const struct stopwatch *watch,
                       uint64_t elapsed_us, uint64_t units)
 {
-    struct process_usage server = server_usage(context);
-    double server_us = (double)(server.cpu_ns - watch->server.cpu_ns) / 1000;
-    double own_us = (double)(own_cpu_ns() - watch->own_ns) / 1000;
+    double server_us = (double)(watch->end.server.cpu_ns - watch->begin.server.cpu_ns) / 1000;
+    double own_us = (double)(watch->end.own_ns - watch->begin.own_ns) / 1000;
     double elapsed = (double)elapsed_us;
     const struct fleet *fleet = context->fleet;
     printf(",\"seconds\":%.3f,\"server_cpu_us_each\":%.3f,\"server_busy\":%.3f,"
@@ -68,12 +84,20 @@ static void print_end(const struct work_context *context, const struct stopwatch
     fflush(stdout);
 }
 
-/*
- * Takes `count` clients from state `from` to state `to` by `start`, so many at once as the options
- * allow. True when all have arrived.
- */
-static bool lead(struct work_context *context, unsigned count, enum client_state from,
-                 enum client_state to, void (*start)(struct fleet *, unsigned))
+/* From one state of the clients to another, by `start`. */
+struct step {
+    enum client_state from;
+    enum client_state to;
+    void (*start)(struct fleet *fleet, unsigned index);
+};
+
+static const struct step connecting = {CLIENT_UNUSED, CLIENT_READY, fleet_connect};
+static const struct step subscribing = {CLIENT_READY, CLIENT_SUBSCRIBED, fleet_subscribe};
+static const struct step returning = {CLIENT_UNUSED, CLIENT_SUBSCRIBED, fleet_connect};
+
+/* Leads `count` clients, `flight` of them at once. True when all have arrived. */
+static bool lead(struct work_context *context, const struct step *step, unsigned count,
+                 unsigned flight)
 {
     struct fleet *fleet = context->fleet;
     const struct work_options *options = context->options;
@@ -86,19 +110,19 @@ static bool lead(struct work_context *context, unsigned count, enum client_state
     while (arrived < count && now_us < progress_us + (uint64_t)options->patience * MICRO) {
         uint64_t allowed =
             options->rate == 0 ? count : 1 + (now_us - begin_us) * options->rate / MICRO;
-        while (started < count && started < allowed && started < arrived + options->concurrency) {
-            if (fleet->clients[started].state == from) {
-                start(fleet, started);
+        while (started < count && started < allowed && started < arrived + flight) {
+            if (fleet->clients[started].state == step->from) {
+                step->start(fleet, started);
             }
             started++;
         }
-        fleet_turn(fleet, started < count && options->rate > 0 ? 1 : TURN_MS);
-        unsigned done = fleet->in_state[to] + fleet->failed + fleet->broken - ended;
+        fleet_turn(fleet, started < count && options->rate > 0 ? 1000 : TURN_US);
+        unsigned done = fleet->in_state[step->to] + fleet->failed + fleet->broken - ended;
         now_us = clock_monotonic_us();
         progress_us = done > arrived ? now_us : progress_us;
         arrived = done;
     }
-    return fleet->in_state[to] == count;
+    return fleet->in_state[step->to] == count;
 }
 
 static bool close_all(struct work_context *context)
@@ -109,7 +133,7 @@ static bool close_all(struct work_context *context)
     }
     uint64_t end_us = clock_monotonic_us() + (uint64_t)context->options->patience * MICRO;
     while (fleet->in_state[CLIENT_CLOSING] > 0 && clock_monotonic_us() < end_us) {
-        fleet_turn(fleet, TURN_MS);
+        fleet_turn(fleet, TURN_US);
     }
     return fleet->in_state[CLIENT_CLOSING] == 0;
 }
@@ -123,24 +147,25 @@ static bool do_close(struct work_context *context, struct work_numbers numbers)
     uint64_t duplicates = late->duplicates;
     bool ok = close_all(context);
     duplicates = late->duplicates - duplicates;
+    uint64_t elapsed_us = stopwatch_stop(&watch, context);
     printf("{\"work\":\"close\",\"clients\":%u,\"unclosed\":%u,\"duplicates\":%" PRIu64, clients,
            context->fleet->in_state[CLIENT_CLOSING], duplicates);
-    print_end(context, &watch, clock_monotonic_us() - watch.begin_us, clients);
+    print_end(context, &watch, elapsed_us, clients);
     return ok && duplicates == 0;
 }
 
-/* Heap, tables and code that the first clients bring about shall not count as the others' memory.
- */
+/* The first clients pay for code that has not run yet, and for memory that it takes. */
 static bool do_warm(struct work_context *context, struct work_numbers numbers)
 {
     struct fleet *fleet = context->fleet;
     unsigned count = numbers.first < fleet->count ? numbers.first : fleet->count;
     struct stopwatch watch = stopwatch_start(context);
-    bool ok = lead(context, count, CLIENT_UNUSED, CLIENT_READY, fleet_connect);
+    bool ok = lead(context, &connecting, count, context->options->concurrency);
     ok = close_all(context) && ok;
-    fleet_recycle(fleet);
+    fleet_recycle(fleet, false);
+    uint64_t elapsed_us = stopwatch_stop(&watch, context);
     printf("{\"work\":\"warm\",\"clients\":%u", count);
-    print_end(context, &watch, clock_monotonic_us() - watch.begin_us, count);
+    print_end(context, &watch, elapsed_us, count);
     return ok;
 }
 
@@ -149,9 +174,8 @@ static bool do_connect(struct work_context *context, struct work_numbers numbers
     (void)numbers;
     struct fleet *fleet = context->fleet;
     struct stopwatch watch = stopwatch_start(context);
-    context->at_rest = watch.server;
-    bool ok = lead(context, fleet->count, CLIENT_UNUSED, CLIENT_READY, fleet_connect);
-    uint64_t elapsed_us = clock_monotonic_us() - watch.begin_us;
+    bool ok = lead(context, &connecting, fleet->count, context->options->concurrency);
+    uint64_t elapsed_us = stopwatch_stop(&watch, context);
     unsigned ready = fleet->in_state[CLIENT_READY];
     printf("{\"work\":\"connect\",\"clients\":%u,\"ready\":%u,\"per_second\":%.1f", fleet->count,
            ready, per(ready, (double)elapsed_us / MICRO));
@@ -159,22 +183,37 @@ static bool do_connect(struct work_context *context, struct work_numbers numbers
     return ok;
 }
 
+static unsigned at_rest(const struct fleet *fleet)
+{
+    return fleet->in_state[CLIENT_READY] + fleet->in_state[CLIENT_SUBSCRIBED];
+}
+
+static void rest(struct fleet *fleet, unsigned seconds)
+{
+    uint64_t end_us = clock_monotonic_us() + (uint64_t)seconds * MICRO;
+    while (clock_monotonic_us() < end_us) {
+        fleet_turn(fleet, TURN_US);
+    }
+}
+
 static bool do_idle(struct work_context *context, struct work_numbers numbers)
 {
     struct fleet *fleet = context->fleet;
     struct stopwatch watch = stopwatch_start(context);
-    uint64_t end_us = watch.begin_us + (uint64_t)numbers.first * MICRO;
-    while (clock_monotonic_us() < end_us) {
-        fleet_turn(fleet, TURN_MS);
+    uint64_t pings = fleet->pings;
+    if (fleet->options->polling) {
+        fleet_poll(fleet);
     }
-    struct process_usage server = server_usage(context);
-    double clients = fleet->in_state[CLIENT_READY] + fleet->in_state[CLIENT_SUBSCRIBED];
+    rest(fleet, numbers.first);
+    uint64_t elapsed_us = stopwatch_stop(&watch, context);
+    const struct process_usage server = watch.end.server;
+    double clients = at_rest(fleet);
     double grown = (double)server.private_bytes - (double)context->at_rest.private_bytes;
     printf("{\"work\":\"idle\",\"clients\":%.0f,\"private_bytes_at_rest\":%" PRIu64
            ",\"private_bytes\":%" PRIu64 ",\"bytes_per_client\":%.0f,\"pings\":%" PRIu64,
            clients, context->at_rest.private_bytes, server.private_bytes, per(grown, clients),
-           fleet->pings);
-    print_end(context, &watch, clock_monotonic_us() - watch.begin_us, (uint64_t)clients);
+           fleet->pings - pings);
+    print_end(context, &watch, elapsed_us, (uint64_t)clients);
     return fleet->failed == 0 && fleet->broken == 0;
 }
 
@@ -183,8 +222,8 @@ static bool do_subscribe(struct work_context *context, struct work_numbers numbe
     (void)numbers;
     struct fleet *fleet = context->fleet;
     struct stopwatch watch = stopwatch_start(context);
-    bool ok = lead(context, fleet->count, CLIENT_READY, CLIENT_SUBSCRIBED, fleet_subscribe);
-    uint64_t elapsed_us = clock_monotonic_us() - watch.begin_us;
+    bool ok = lead(context, &subscribing, fleet->count, context->options->concurrency);
+    uint64_t elapsed_us = stopwatch_stop(&watch, context);
     unsigned subscribed = fleet->in_state[CLIENT_SUBSCRIBED];
     printf("{\"work\":\"subscribe\",\"clients\":%u,\"subscribed\":%u,\"per_second\":%.1f",
            fleet->count, subscribed, per(subscribed, (double)elapsed_us / MICRO));
@@ -202,6 +241,7 @@ static bool publish(struct work_context *context, const struct fanout_plan *plan
         fprintf(stderr, "load: publishing failed: %s\n", err_name(err));
         return false;
     }
+    stopwatch_stop(&watch, context);
     const struct fanout_result *result = &fanout->result;
     uint64_t unheard = fanout->publisher->unheard - unheard_before;
     printf("{\"work\":\"%s\",\"in_flight\":%u,\"events\":%u,\"unheard\":%" PRIu64
@@ -224,6 +264,7 @@ static struct fanout_plan bounded_plan(const struct work_context *context, unsig
     return (struct fanout_plan){
         .events = events,
         .publish_us = (uint64_t)context->options->seconds * MICRO,
+        .keep = context->options->keep,
         .patience_us = (uint64_t)context->options->patience * MICRO,
     };
 }
@@ -242,6 +283,127 @@ static bool do_pace(struct work_context *context, struct work_numbers numbers)
     return publish(context, &plan, "pace");
 }
 
+/* As a network that is gone does: no goodbye. */
+static void cut_all(struct fleet *fleet)
+{
+    for (unsigned i = 0; i < fleet->count; i++) {
+        if (fleet->clients[i].fd >= 0) {
+            client_hang_up(fleet, &fleet->clients[i]);
+        }
+    }
+    fleet_recycle(fleet, true);
+}
+
+/* One more event: whoever gets it will not get any older one. */
+static enum err close_account(struct work_context *context)
+{
+    struct fanout *fanout = context->fanout;
+    enum err err = fanout_publish(fanout, 1, true);
+    uint64_t end_us = clock_monotonic_us() + (uint64_t)context->options->patience * MICRO;
+    while (err == OK && !fanout_has_arrived(fanout) && clock_monotonic_us() < end_us) {
+        fleet_turn(context->fleet, TURN_US);
+        err = publisher_poll(fanout->publisher);
+    }
+    fanout_end(fanout);
+    return err;
+}
+
+static bool do_storm(struct work_context *context, struct work_numbers numbers)
+{
+    struct fleet *fleet = context->fleet;
+    struct fanout *fanout = context->fanout;
+    unsigned count = fleet->in_state[CLIENT_SUBSCRIBED];
+    fanout_begin(fanout);
+    cut_all(fleet);
+    rest(fleet, REST_S);
+    enum err err = fanout_publish(fanout, numbers.first, true);
+    fleet->subscribe_at_once = true;
+    struct stopwatch watch = stopwatch_start(context);
+    bool ok =
+        err == OK && count == fleet->count && lead(context, &returning, count, numbers.second);
+    uint64_t elapsed_us = stopwatch_stop(&watch, context);
+    fleet->subscribe_at_once = false;
+    err = err == OK ? close_account(context) : err;
+    if (err != OK) {
+        fprintf(stderr, "load: publishing failed: %s\n", err_name(err));
+        return false;
+    }
+    const struct fanout_result *result = &fanout->result;
+    printf("{\"work\":\"storm\",\"clients\":%u,\"back\":%u,\"recovered\":%u,\"delivered\":%" PRIu64
+           ",\"expected\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"duplicates\":%" PRIu64
+           ",\"malformed\":%" PRIu64 ",\"per_second\":%.1f,\"private_bytes\":%" PRIu64,
+           count, fleet->in_state[CLIENT_SUBSCRIBED], fleet->recovered, result->delivered,
+           result->expected, result->lost, result->duplicates, result->malformed,
+           per(count, (double)elapsed_us / MICRO), watch.end.server.private_bytes);
+    print_end(context, &watch, elapsed_us, count);
+    bool recovery = fleet->options->recovery;
+    return ok && result->duplicates == 0 && result->malformed == 0 &&
+           (!recovery || (result->lost == 0 && fleet->recovered == count));
+}
+
+static bool do_hear(struct work_context *context, struct work_numbers numbers)
+{
+    struct fleet *fleet = context->fleet;
+    struct stopwatch watch = stopwatch_start(context);
+    uint64_t end_us = watch.begin.at_us + (uint64_t)numbers.first * MICRO;
+    uint64_t first_us = 0;
+    fleet_listen(fleet);
+    while (fleet->heard < fleet->count && clock_monotonic_us() < end_us) {
+        fleet_turn(fleet, TURN_US);
+        first_us = first_us == 0 && fleet->heard > 0 ? clock_monotonic_us() : first_us;
+    }
+    uint64_t all_us = clock_monotonic_us();
+    rest(fleet, REST_S);
+    stopwatch_stop(&watch, context);
+    printf("{\"work\":\"hear\",\"clients\":%u,\"heard\":%u,\"again\":%u,\"spread_ms\":%.1f",
+           fleet->count, fleet->heard, fleet->heard_again,
+           first_us == 0 ? 0 : (double)(all_us - first_us) / 1000);
+    print_end(context, &watch, all_us - watch.begin.at_us, fleet->count);
+    return fleet->heard == fleet->count && fleet->heard_again == 0 && fleet->broken == 0;
+}
+
+/* Has those that were sent away go on, so many at once as the options allow. */
+static void send_on(struct work_context *context)
+{
+    struct fleet *fleet = context->fleet;
+    if (fleet->in_state[CLIENT_CLOSED] > 0) {
+        fleet_recycle(fleet, true);
+    }
+    for (unsigned i = 0; i < fleet->count; i++) {
+        unsigned under_way = fleet->count - at_rest(fleet) - fleet->in_state[CLIENT_UNUSED];
+        if (fleet->in_state[CLIENT_UNUSED] == 0 || under_way >= context->options->concurrency) {
+            return;
+        }
+        if (fleet->clients[i].state == CLIENT_UNUSED) {
+            fleet->moved++;
+            fleet_connect(fleet, i);
+        }
+    }
+}
+
+static bool do_move(struct work_context *context, struct work_numbers numbers)
+{
+    struct fleet *fleet = context->fleet;
+    struct stopwatch watch = stopwatch_start(context);
+    uint64_t end_us = watch.begin.at_us + (uint64_t)numbers.first * MICRO;
+    uint64_t first_us = 0;
+    fleet_move(fleet);
+    while ((fleet->moved < fleet->count || at_rest(fleet) < fleet->count) &&
+           clock_monotonic_us() < end_us) {
+        send_on(context);
+        fleet_turn(fleet, TURN_US);
+        first_us = first_us == 0 && fleet->moved > 0 ? clock_monotonic_us() : first_us;
+    }
+    fleet->moving = false;
+    stopwatch_stop(&watch, context);
+    printf("{\"work\":\"move\",\"clients\":%u,\"moved\":%u,\"back\":%u,\"recovered\":%u"
+           ",\"spread_ms\":%.1f",
+           fleet->count, fleet->moved, at_rest(fleet), fleet->recovered,
+           first_us == 0 ? 0 : (double)(watch.end.at_us - first_us) / 1000);
+    print_end(context, &watch, watch.end.at_us - watch.begin.at_us, fleet->count);
+    return fleet->moved >= fleet->count && at_rest(fleet) == fleet->count;
+}
+
 static const struct work {
     const char *name;
     unsigned first_max; /* of its numbers; 0 where it takes none */
@@ -254,6 +416,9 @@ static const struct work {
     {"subscribe", 0, 0, do_subscribe},
     {"fanout", FANOUT_WINDOW_MAX - 1, 1000000, do_fanout},
     {"pace", 10000, 1000000, do_pace},
+    {"storm", FANOUT_WINDOW_MAX / 2, 100000, do_storm},
+    {"hear", 36000, 0, do_hear},
+    {"move", 36000, 0, do_move},
     {"close", 0, 0, do_close},
 };
 
@@ -285,6 +450,9 @@ bool work_is_valid(const char *text)
 bool work_run(struct work_context *context, const char *text)
 {
     struct work_numbers numbers;
+    if (context->at_rest.rss_bytes == 0) {
+        context->at_rest = server_usage(context);
+    }
     const struct work *work = find(text, &numbers);
     return work != NULL && work->run(context, numbers);
 }

@@ -8,6 +8,12 @@
  *   subscribe             subscribe all clients to the room
  *   fanout:FLIGHT:EVENTS  publish, FLIGHT events being on their way at any time
  *   pace:RATE:EVENTS      publish RATE events a second
+ *   storm:EVENTS:FLIGHT   cut all connections, publish EVENTS meanwhile, and let the clients come
+ *                         back, FLIGHT of them at once
+ *   hear:SECONDS          wait until all clients have got one announcement, which somebody else
+ *                         publishes; it must not come twice
+ *   move:SECONDS          wait until all clients have lost their connection, for which the server
+ *                         is stopped, and have come to the next host
  *   close                 close all clients in good order
  */
 #ifndef BENCH_WORK_H
@@ -25,6 +31,7 @@ struct work_options {
     unsigned concurrency; /* handshakes under way at once */
     unsigned rate;        /* handshakes begun a second at most; 0 for no limit */
     unsigned seconds;     /* a work publishes no longer than this */
+    bool keep;            /* what is published goes into the rooms' logs too */
     unsigned patience;    /* seconds without progress that end a work */
 };
 
@@ -32,7 +39,7 @@ struct work_context {
     const struct work_options *options;
     struct fleet *fleet;
     struct fanout *fanout;
-    struct process_usage at_rest; /* of the server, before the clients came */
+    struct process_usage at_rest; /* private: of the server before the first work */
 };
 
 /* True where the text names a work and its numbers are in range. */

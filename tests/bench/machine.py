@@ -1,0 +1,116 @@
+"""Processes on the two cores: the server under test on one, everything else on the other."""
+
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import time
+
+START_SECONDS = 20
+
+
+def cores():
+    """One core for the server and one for everything else; no pinning where there is only one."""
+    available = sorted(os.sched_getaffinity(0))
+    return ({available[0]}, {available[1]}) if len(available) > 1 else (None, None)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def accepts(port, host="127.0.0.1"):
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def tail(path, lines=15):
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+
+
+def wait_for(condition, process, what):
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise RuntimeError(f"{what} ended with {process.returncode}")
+        if condition():
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"{what} was not ready after {START_SECONDS} s")
+
+
+class Machine:
+    """Starts, pins and stops processes; their logs are in `directory`."""
+
+    def __init__(self, directory, nice):
+        self.directory = pathlib.Path(directory)
+        self.nice = nice
+        self.server_core, self.other_core = cores()
+
+    def _prepare(self, core):
+        def prepare():
+            if core:
+                os.sched_setaffinity(0, core)
+            if self.nice:
+                os.setpriority(os.PRIO_PROCESS, 0, self.nice)
+        return prepare
+
+    def start(self, name, command, core, environment=None):
+        with open(self.directory / f"{name}.log", "ab") as log:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                    env=environment, preexec_fn=self._prepare(core))
+
+    def run(self, command, core, seconds, environment=None):
+        """Waits for the end of it; its output is captured."""
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=seconds, check=False, env=environment,
+                              preexec_fn=self._prepare(core))
+
+    @staticmethod
+    def stop(process):
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _answers_ping(port):
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")
+    except OSError:
+        return False
+
+
+class Redis:
+    """A private one, which keeps nothing on disk. Use it in a with statement."""
+
+    def __init__(self, machine):
+        self.machine = machine
+        self.port = free_port()
+
+    def __enter__(self):
+        program = shutil.which("redis-server")
+        if program is None:
+            raise RuntimeError("redis-server is not installed")
+        self.process = self.machine.start("redis", [
+            program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+            "--appendonly", "no", "--dir", str(self.machine.directory)], self.machine.other_core)
+        try:
+            wait_for(lambda: _answers_ping(self.port), self.process, "Redis")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.machine.stop(self.process)
