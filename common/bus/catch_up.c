@@ -196,7 +196,9 @@ static void on_drain(struct loop_task *task)
     if (subscriber->paused || subscriber->behind > 0 || subscriber->barrier > 0) {
         return;
     }
-    if (drain_some(subscriber)) {
+    bool all = drain_some(subscriber);
+    bus_subscriber_rest(subscriber);
+    if (all) {
         finish(subscriber);
     } else if (subscriber->behind == 0) {
         loop_defer(subscriber->loop, task);
@@ -555,6 +557,7 @@ void bus_catch_up_start_over(struct bus_subscriber *subscriber, const char *why)
             list_push_back(&subscriber->queued, &channel->batch);
         }
     }
+    bus_subscriber_rest(subscriber);
     subscriber->ops->on_lost(subscriber->owner, why);
 }
 

@@ -46,6 +46,7 @@ bool bus_control_take(struct bus_subscriber *subscriber, struct str channel, str
     if (!to_us && !str_eq(channel, buf_str(&subscriber->control))) {
         return false;
     }
+    bus_subscriber_rest(subscriber);
     enum err err = bus_control_parse(message, &event, &payload);
     if (err) {
         subscriber->ops->on_garbage(subscriber->owner, channel, err);

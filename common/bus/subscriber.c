@@ -155,6 +155,14 @@ static struct str text_of(const redisReply *reply)
                                              : (struct str){"", 0};
 }
 
+void bus_subscriber_rest(struct bus_subscriber *subscriber)
+{
+    if (subscriber->handed_on && subscriber->ops->on_rest) {
+        subscriber->handed_on = false;
+        subscriber->ops->on_rest(subscriber->owner);
+    }
+}
+
 /* Both connections stand, and what is published to us would come. */
 static void note_up(struct bus_subscriber *subscriber)
 {
@@ -195,6 +203,7 @@ static bool names_room(const struct bus_envelope *envelope, struct str room)
 bool bus_subscriber_tell_gap(struct bus_subscriber *subscriber, struct bus_channel *channel)
 {
     subscriber->stats.gaps++;
+    bus_subscriber_rest(subscriber);
     subscriber->delivering = channel;
     subscriber->ops->on_gap(subscriber->owner, channel);
     bool still = subscriber->delivering;
@@ -215,6 +224,7 @@ static void deliver(struct bus_subscriber *subscriber, struct bus_channel *chann
                     const struct bus_envelope *envelope)
 {
     subscriber->delivering = channel;
+    subscriber->handed_on = true;
     subscriber->ops->on_message(subscriber->owner, channel, envelope);
     if (subscriber->delivering && envelope->id > 0) {
         channel->last_id = envelope->id;
@@ -307,8 +317,14 @@ static void on_push(void *owner, const struct redisReply *reply)
             on_message(subscriber, channel_name, message);
         }
     } else if (str_eq(kind, STR("subscribe")) || str_eq(kind, STR("unsubscribe"))) {
+        bus_subscriber_rest(subscriber);
         on_confirmed(subscriber, channel_name);
     }
+}
+
+static void on_rest(void *owner)
+{
+    bus_subscriber_rest(owner);
 }
 
 /* --- The two connections --- */
@@ -343,6 +359,7 @@ static void on_down(void *owner, enum err err, const char *why)
 {
     struct bus_subscriber *subscriber = owner;
     subscriber->stats.downs++;
+    bus_subscriber_rest(subscriber);
     bus_probe_distrust(subscriber);
     bus_catch_up_lost_connection(subscriber);
     queue_everything(subscriber);
@@ -371,7 +388,7 @@ static void on_refused(void *owner, struct str why)
     subscriber->ops->on_refused(subscriber->owner, why);
 }
 
-static const struct redis_link_ops link_ops = {on_up, on_down, on_push};
+static const struct redis_link_ops link_ops = {on_up, on_down, on_push, on_rest};
 static const struct bus_store_ops store_ops = {on_store_up, on_store_down, on_refused};
 
 /* --- Birth and death --- */

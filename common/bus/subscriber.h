@@ -68,6 +68,11 @@ struct bus_subscriber_ops {
     void (*on_message)(void *owner, struct bus_channel *channel,
                        const struct bus_envelope *envelope);
     /*
+     * Messages were handed on, and something else comes next: another of these calls, a message
+     * that is no event, or the turn's other work. Who gathers messages stops here. NULL: nobody.
+     */
+    void (*on_rest)(void *owner);
+    /*
      * Events of the room may be missing before the next one: its log did not reach back. In
      * on_lost, of any room. Whoever relies on them has to be told. May drop channels.
      */

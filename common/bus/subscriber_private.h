@@ -38,6 +38,7 @@ struct bus_subscriber {
     uint32_t requested;      /* channels named in SUBSCRIBE and UNSUBSCRIBE on this connection */
     uint32_t confirmed;
     struct bus_channel *delivering; /* whose message is with the owner, NULL when it dropped it */
+    bool handed_on;                 /* a message, and on_rest is due */
     struct loop_task send_batches;
     struct wheel_timer retry;
     struct buf names; /* scratch: channel names of one batch */
@@ -74,6 +75,8 @@ struct bus_subscriber {
 
 /* subscriber.c */
 
+/* Before the owner is told anything but a message, and when no more of them follow at once. */
+void bus_subscriber_rest(struct bus_subscriber *subscriber);
 /* Hands one message on, unless it was before. False: the channel has fallen behind, keep it. */
 bool bus_subscriber_pass(struct bus_subscriber *subscriber, struct bus_channel *channel,
                          const struct bus_envelope *envelope, size_t bytes);

@@ -29,6 +29,7 @@ struct stage {
     char names[ROOMS_MAX][24];
     struct bus_subscriber_options options;
     unsigned lives, messages, garbage, ups, downs, gaps, losts, refusals;
+    bool gathers; /* messages came, and no rest after them */
     struct bus_channel *last;
     uint64_t last_id_during; /* channel->last_id while its message was with us */
     char payload[64];
@@ -42,6 +43,7 @@ static struct stage stage;
 static void on_live(void *owner, struct bus_channel *channel)
 {
     struct stage *own = owner;
+    assert_false(own->gathers);
     own->lives++;
     own->last = channel;
     assert_int_equal(channel->state, BUS_CHANNEL_LIVE);
@@ -52,6 +54,7 @@ static void on_message(void *owner, struct bus_channel *channel,
 {
     struct stage *own = owner;
     own->messages++;
+    own->gathers = true;
     own->last = channel;
     own->last_id_during = channel->last_id;
     own->payload_len = envelope->payload.len;
@@ -65,6 +68,13 @@ static void on_message(void *owner, struct bus_channel *channel,
         }
         own->drop_on_message = NULL;
     }
+}
+
+static void on_rest(void *owner)
+{
+    struct stage *own = owner;
+    assert_true(own->gathers);
+    own->gathers = false;
 }
 
 static void on_garbage(void *owner, struct str channel, enum err err)
@@ -85,12 +95,14 @@ static void on_down(void *owner, enum err err, const char *why)
 {
     struct stage *own = owner;
     assert_true(err != OK && strlen(why) > 0);
+    assert_false(own->gathers);
     own->downs++;
 }
 
 static void on_gap(void *owner, struct bus_channel *channel)
 {
     struct stage *own = owner;
+    assert_false(own->gathers);
     own->gaps++;
     own->last = channel;
 }
@@ -99,12 +111,14 @@ static void on_lost(void *owner, const char *why)
 {
     struct stage *own = owner;
     assert_true(strlen(why) > 0);
+    assert_false(own->gathers);
     own->losts++;
 }
 
 static void on_passed(void *owner)
 {
-    assert_non_null(owner);
+    const struct stage *own = owner;
+    assert_false(own->gathers);
 }
 
 static void on_refused(void *owner, struct str why)
@@ -117,6 +131,7 @@ static void on_refused(void *owner, struct str why)
 static const struct bus_subscriber_ops ops = {
     .on_live = on_live,
     .on_message = on_message,
+    .on_rest = on_rest,
     .on_gap = on_gap,
     .on_lost = on_lost,
     .on_passed = on_passed,

@@ -69,6 +69,9 @@ struct redis_link_ops {
     /* A message of a subscription (the whole reply array: "message", "subscribe", …). NULL: none
      * expected. */
     void (*on_push)(void *owner, const struct redisReply *reply);
+    /* All that has come for now was handed on, or as much as one turn should do. NULL: not wanted.
+     */
+    void (*on_rest)(void *owner);
 };
 
 /* reply is NULL unless err is OK; a Redis error reply is OK with type REDIS_REPLY_ERROR. */

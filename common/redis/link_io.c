@@ -115,12 +115,17 @@ void link_read_all(struct redis_link *link)
     if (link->paused) {
         return;
     }
-    for (size_t total = 0; total < READ_TURN_MAX;) {
-        if (!read_once(link, &total)) {
-            return;
-        }
+    size_t total = 0;
+    bool more = true;
+    while (more && total < READ_TURN_MAX) {
+        more = read_once(link, &total);
     }
-    loop_defer(link->loop, &link->read_more);
+    if (more) {
+        loop_defer(link->loop, &link->read_more);
+    }
+    if (link->ops->on_rest && open_for_replies(link)) {
+        link->ops->on_rest(link->owner);
+    }
 }
 
 /* A server that refuses us says why before it closes: "max number of clients", a TLS alert. */

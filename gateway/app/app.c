@@ -85,6 +85,12 @@ static void on_message(void *owner, struct bus_channel *channel,
     app_delivery_message(&app->delivery, app_room_of_channel(channel), envelope);
 }
 
+static void on_rest(void *owner)
+{
+    struct app *app = owner;
+    app_delivery_flush(&app->delivery);
+}
+
 static void on_gap(void *owner, struct bus_channel *channel)
 {
     struct app *app = owner;
@@ -177,6 +183,7 @@ static void on_refused(void *owner, struct str why)
 static const struct bus_subscriber_ops subscriber_ops = {
     .on_live = on_live,
     .on_message = on_message,
+    .on_rest = on_rest,
     .on_gap = on_gap,
     .on_lost = on_lost,
     .on_passed = on_passed,

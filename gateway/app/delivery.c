@@ -17,6 +17,9 @@ void app_delivery_init(struct app_delivery *delivery, const struct app_rooms *ro
 
 void app_delivery_fini(struct app_delivery *delivery)
 {
+    while (delivery->count > 0) {
+        app_event_unref(&delivery->events[--delivery->count]);
+    }
     app_event_unref(&delivery->event);
 }
 
@@ -49,6 +52,7 @@ void app_delivery_cut_off(struct app_room *room)
 /* What members rely on is not passed on to them: as if it had been missing. */
 static void lose(struct app_delivery *delivery, struct app_room *room, uint64_t id)
 {
+    app_delivery_flush(delivery);
     app_recent_clear(delivery->recent, room, id);
     app_delivery_cut_off(room);
 }
@@ -141,6 +145,108 @@ static void note_lag(struct app_delivery *delivery, uint64_t id)
     delivery->stats.lag_at_ms = now_ms;
 }
 
+/* --- Gathering, and giving --- */
+
+/* The gathered events in one of the two forms. */
+struct form {
+    struct rcbuf *packets[APP_DELIVERY_EVENTS];
+    struct eio_batch batch; /* count 0: nobody wanted it yet, or there was no memory */
+};
+
+static struct eio_batch *batch_of(const struct app_delivery *delivery, struct form *form,
+                                  bool with_id)
+{
+    for (size_t i = 0; i < delivery->count && form->batch.count == 0; i++) {
+        form->packets[i] = app_event_packet(delivery->events[i], with_id);
+        if (!form->packets[i]) {
+            return NULL;
+        }
+    }
+    form->batch.packets = form->packets;
+    form->batch.count = delivery->count;
+    return &form->batch;
+}
+
+static bool has(const struct app_delivery *delivery, const struct app_member *member,
+                const struct app_event *event)
+{
+    return delivery->by_id && member->last_id >= event->id;
+}
+
+/* No event has to be looked at by itself. */
+static bool takes_all(const struct app_delivery *delivery, const struct app_member *member)
+{
+    return !has(delivery, member, delivery->events[0]) && !member->recovery && !member->move;
+}
+
+static void give_all(struct app_delivery *delivery, struct app_member *member, struct form *form)
+{
+    struct eio_batch *batch = batch_of(delivery, form, member->session);
+    uint64_t last = delivery->events[delivery->count - 1]->id;
+    member->last_id = last > 0 ? last : member->last_id; /* due to it, sent or not */
+    if (!batch) {
+        eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
+    } else if (!sio_socket_send_batch(member->socket, batch)) {
+        delivery->stats.deliveries += batch->count;
+    }
+}
+
+static void give_missing(struct app_delivery *delivery, struct app_member *member)
+{
+    for (size_t i = 0; i < delivery->count; i++) {
+        if (!has(delivery, member, delivery->events[i])) {
+            deliver(member, delivery->room, delivery->events[i]);
+        }
+    }
+}
+
+void app_delivery_flush(struct app_delivery *delivery)
+{
+    struct form plain, with_id; /* their packets are made when they are wanted */
+    plain.batch = with_id.batch = (struct eio_batch){0};
+    uint32_t count = delivery->count > 0 ? delivery->room->count : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct app_member *member = app_room_members(delivery->room)[i];
+        if (takes_all(delivery, member)) {
+            give_all(delivery, member, member->session ? &with_id : &plain);
+        } else {
+            give_missing(delivery, member);
+        }
+    }
+    eio_batch_fini(&plain.batch);
+    eio_batch_fini(&with_id.batch);
+    while (delivery->count > 0) {
+        app_event_unref(&delivery->events[--delivery->count]);
+    }
+    delivery->bytes = 0;
+}
+
+static void gather(struct app_delivery *delivery, struct app_room *room, struct app_event *event,
+                   bool by_id)
+{
+    bool fits = delivery->count < APP_DELIVERY_EVENTS &&
+                delivery->bytes + event->payload_len <= APP_DELIVERY_BYTES;
+    if (!fits || delivery->room != room || delivery->by_id != by_id) {
+        app_delivery_flush(delivery);
+    }
+    delivery->room = room;
+    delivery->by_id = by_id;
+    delivery->events[delivery->count++] = app_event_ref(event);
+    delivery->bytes += event->payload_len;
+}
+
+/* To those who are in none of the rooms that came before. */
+static void deliver_to_others(struct app_room *room, struct app_event *event,
+                              const struct app_room *const *earlier, unsigned earlier_count)
+{
+    struct app_member *const *members = app_room_members(room);
+    for (uint32_t i = 0; i < room->count; i++) {
+        if (!in_any(members[i], earlier, earlier_count)) {
+            deliver(members[i], room, event);
+        }
+    }
+}
+
 /*
  * A member in several rooms of an event gets it from the first that it is in. Within one partition
  * the rooms' messages carry one id and come one behind the other, so the last id delivered to a
@@ -162,12 +268,10 @@ void app_delivery_message(struct app_delivery *delivery, struct app_room *room,
     bool by_id = has_order(delivery, envelope);
     const struct app_room *earlier[BUS_ENVELOPE_ROOMS_MAX];
     unsigned earlier_count = by_id ? 0 : earlier_rooms(delivery, room, envelope, earlier);
-    struct app_member *const *members = app_room_members(room);
-    for (uint32_t i = 0; i < room->count; i++) {
-        bool has_it = by_id ? members[i]->last_id >= envelope->id
-                            : in_any(members[i], earlier, earlier_count);
-        if (!has_it) {
-            deliver(members[i], room, event);
-        }
+    if (earlier_count == 0) {
+        gather(delivery, room, event, by_id);
+    } else {
+        app_delivery_flush(delivery);
+        deliver_to_others(room, event, earlier, earlier_count);
     }
 }

@@ -57,13 +57,26 @@ static void leave(struct eio_session *person, const char *market)
 }
 
 /* Straight into delivery, as the bus would hand it over: between two of them a test can act. */
-static void arrives(const char *room, const char *message)
+static void comes(const char *room, const char *message)
 {
     struct bus_envelope envelope;
     struct app_room *found = app_rooms_find(&world.app->rooms, str_from(room));
     assert_non_null(found);
     assert_int_equal(bus_envelope_parse(str_from(message), &envelope), OK);
     app_delivery_message(&world.app->delivery, found, &envelope);
+}
+
+static void come_together(const char *room, const char *const *messages, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        comes(room, messages[i]);
+    }
+    app_delivery_flush(&world.app->delivery);
+}
+
+static void arrives(const char *room, const char *message)
+{
+    come_together(room, &message, 1);
 }
 
 #define RESOLVED(payload) "42[\"market:resolved\"," payload "]"
@@ -151,6 +164,73 @@ static void one_packet_for_all_and_for_all_rooms(void **state)
     assert_int_equal(delivery->stats.messages, 2);
     assert_int_equal(delivery->stats.deliveries, 1);
     person_hears(&alice, RESOLVED("{}"));
+}
+
+/* Who has some of them gets the others, and who can recover gets them with their ids. */
+static void together_each_gets_what_it_lacks(void **state)
+{
+    (void)state;
+    struct eio_session bob;
+    person_joins(&world, &bob, "bob", NULL);
+    enter(&alice, "1");
+    arrives("market:1", "7 0 market:resolved market:1,global:all\n{\"a\":1}");
+    person_hears(&alice, RESOLVED("{\"a\":1}"));
+    static const char *const messages[] = {
+        "7 0 market:resolved market:1,global:all\n{\"a\":1}",
+        "8 7 market:resolved global:all\n{\"a\":2}",
+        "9 8 market:resolved global:all\n{\"a\":3}",
+    };
+    come_together("global:all", messages, ARRAY_LEN(messages));
+    person_hears(&bob, RESOLVED("{\"a\":1}"));
+    for (struct eio_session *person = &alice; person; person = person == &alice ? &bob : NULL) {
+        person_hears(person, RESOLVED("{\"a\":2}"));
+        person_hears(person, RESOLVED("{\"a\":3}"));
+        person_hears_nothing(person);
+    }
+    person_leaves(&bob);
+}
+
+static void deliveries(uint64_t count)
+{
+    assert_int_equal(world.app->delivery.stats.deliveries, count);
+}
+
+/* What is gathered for one room is out before another room's, and before what has no id. */
+static void rooms_keep_their_order(void **state)
+{
+    (void)state;
+    enter(&alice, "1");
+    comes("global:all", "7 0 market:resolved global:all\n{\"a\":1}");
+    comes("global:all", "8 7 market:resolved global:all\n{\"a\":2}");
+    deliveries(0);
+    comes("market:1", "9 0 market:resolved market:1\n{\"a\":3}");
+    deliveries(2);
+    comes("global:all", "0 0 market:resolved global:all\n{\"a\":4}");
+    deliveries(3);
+    app_delivery_flush(&world.app->delivery);
+    person_hears(&alice, RESOLVED("{\"a\":1}"));
+    person_hears(&alice, RESOLVED("{\"a\":2}"));
+    person_hears(&alice, RESOLVED("{\"a\":3}"));
+    person_hears(&alice, RESOLVED("{\"a\":4}"));
+}
+
+static void no_more_is_gathered_than_fits(void **state)
+{
+    (void)state;
+    char message[64];
+    for (unsigned i = 0; i < APP_DELIVERY_EVENTS; i++) {
+        snprintf(message, sizeof message, "%u 0 market:resolved global:all\n{}", 10 + i);
+        comes("global:all", message);
+    }
+    deliveries(0);
+    comes("global:all", "1000 0 market:resolved global:all\n{}");
+    deliveries(APP_DELIVERY_EVENTS);
+    app_delivery_flush(&world.app->delivery);
+    deliveries(APP_DELIVERY_EVENTS + 1);
+    for (unsigned i = 0; i <= APP_DELIVERY_EVENTS; i++) {
+        person_hears(&alice, RESOLVED("{}"));
+    }
+    person_hears_nothing(&alice);
 }
 
 static void payloads_are_forwarded_as_they_are(void **state)
@@ -262,6 +342,9 @@ int main(void)
         TEST(an_earlier_room_that_is_not_live_does_not_count),
         cmocka_unit_test_teardown(each_partition_counts_for_itself, tear_down),
         TEST(one_packet_for_all_and_for_all_rooms),
+        TEST(together_each_gets_what_it_lacks),
+        TEST(rooms_keep_their_order),
+        TEST(no_more_is_gathered_than_fits),
         TEST(payloads_are_forwarded_as_they_are),
         TEST(what_would_hurt_is_dropped_and_counted),
         TEST(a_room_without_members_delivers_nothing),

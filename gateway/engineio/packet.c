@@ -65,6 +65,34 @@ struct rcbuf *eio_encode_binary(struct str data)
     return encode(WS_BINARY, STR(""), &data, 1);
 }
 
+static struct rcbuf *join(struct rcbuf *const *packets, size_t count)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++) {
+        len += packets[i]->len;
+    }
+    struct rcbuf *joined = rcbuf_new(len);
+    char *to = joined ? joined->data : NULL;
+    for (size_t i = 0; joined && i < count; i++) {
+        to = put(to, rcbuf_str(packets[i]));
+    }
+    return joined;
+}
+
+struct rcbuf *eio_batch_frames(struct eio_batch *batch)
+{
+    if (batch->count == 1) {
+        return batch->packets[0];
+    }
+    batch->frames = batch->frames ? batch->frames : join(batch->packets, batch->count);
+    return batch->frames;
+}
+
+void eio_batch_fini(struct eio_batch *batch)
+{
+    rcbuf_unref(&batch->frames);
+}
+
 struct str eio_encoded_payload(const struct rcbuf *encoded, bool *ret_binary)
 {
     struct ws_frame_header header = {0};

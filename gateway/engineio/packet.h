@@ -42,6 +42,17 @@ struct rcbuf *eio_encode_pieces(const struct str *pieces, size_t count);
 /* A message packet of bytes. */
 struct rcbuf *eio_encode_binary(struct str data);
 
+/* Packets that leave together, to any number of sessions. */
+struct eio_batch {
+    struct rcbuf *const *packets; /* made by eio_encode_*, borrowed */
+    size_t count;                 /* one or more */
+    struct rcbuf *frames;         /* private: NULL until a session wants them in one piece */
+};
+
+/* All of them in one piece, for a WebSocket; borrowed. NULL without memory. */
+struct rcbuf *eio_batch_frames(struct eio_batch *batch);
+void eio_batch_fini(struct eio_batch *batch);
+
 /* What is behind the frame's header of an encoded packet, borrowed: type digit and data, or bytes.
  */
 struct str eio_encoded_payload(const struct rcbuf *encoded, bool *ret_binary);

@@ -144,6 +144,15 @@ static enum err polling_send(struct eio_session *session, struct rcbuf *packet)
     return err;
 }
 
+static enum err polling_send_batch(struct eio_session *session, struct eio_batch *batch)
+{
+    enum err err = OK;
+    for (size_t i = 0; i < batch->count && !err; i++) {
+        err = polling_send(session, batch->packets[i]);
+    }
+    return err;
+}
+
 static void polling_ping(struct eio_session *session)
 {
     session->ping_due = true;
@@ -278,6 +287,7 @@ static void polling_drop(struct eio_session *session)
 const struct eio_transport eio_polling = {
     .name = "polling",
     .send = polling_send,
+    .send_batch = polling_send_batch,
     .ping = polling_ping,
     .flush = polling_flush,
     .close = polling_close,

@@ -216,6 +216,26 @@ enum err eio_session_send(struct eio_session *session, struct rcbuf *packet)
     return session->transport->send(session, packet);
 }
 
+static enum err queue_batch_early(struct eio_session *session, const struct eio_batch *batch)
+{
+    enum err err = OK;
+    for (size_t i = 0; i < batch->count && !err; i++) {
+        err = queue_early(session, batch->packets[i]);
+    }
+    return err;
+}
+
+enum err eio_session_send_batch(struct eio_session *session, struct eio_batch *batch)
+{
+    if (session->state == EIO_OPENING) {
+        return queue_batch_early(session, batch);
+    }
+    if (session->state >= EIO_CLOSING) {
+        return ERR_CLOSED;
+    }
+    return session->transport->send_batch(session, batch);
+}
+
 void eio_session_close(struct eio_session *session, enum eio_close_reason reason)
 {
     if (session->state >= EIO_CLOSING) {

@@ -86,6 +86,7 @@ void *eio_session_user(const struct eio_session *session);
  * NOMEM.
  */
 MUST_CHECK enum err eio_session_send(struct eio_session *session, struct rcbuf *packet);
+MUST_CHECK enum err eio_session_send_batch(struct eio_session *session, struct eio_batch *batch);
 
 /*
  * Ends the session after what is queued has been sent. Idempotent, from anywhere. Over WebSocket

@@ -186,6 +186,46 @@ static void a_packet_is_shared(void **state)
     rcbuf_unref(&packet);
 }
 
+/* And one piece of memory for all packets of a batch, where frames leave. */
+static void a_batch_is_shared(void **state)
+{
+    (void)state;
+    client_ws_open(&a, NULL);
+    struct eio_session *first = world.session;
+    client_handshake(&b);
+    struct rcbuf *packets[] = {eio_encode_text(STR("one")), eio_encode_text(STR("two"))};
+    struct eio_batch batch = {.packets = packets, .count = ARRAY_LEN(packets)};
+    assert_int_equal(eio_session_send_batch(first, &batch), OK);
+    assert_int_equal(packets[0]->refs, 1);
+    assert_int_equal(batch.frames->refs, 2);
+    assert_int_equal(eio_session_send_batch(world.session, &batch), OK);
+    assert_int_equal(packets[1]->refs, 2);
+    eio_batch_fini(&batch);
+    client_ws_expect(&a, "4one");
+    client_ws_expect(&a, "4two");
+    client_poll(&b, b.sid);
+    client_expect(&b, 200,
+                  "4one\x1e"
+                  "4two");
+    rcbuf_unref(&packets[0]);
+    rcbuf_unref(&packets[1]);
+}
+
+static void a_batch_of_one_is_the_packet(void **state)
+{
+    (void)state;
+    client_ws_open(&a, NULL);
+    struct rcbuf *packet = eio_encode_text(STR("alone"));
+    struct eio_batch batch = {.packets = &packet, .count = 1};
+    assert_int_equal(eio_session_send_batch(world.session, &batch), OK);
+    assert_null(batch.frames);
+    assert_int_equal(packet->refs, 2);
+    client_ws_expect(&a, "4alone");
+    eio_session_close(world.session, EIO_CLOSE_SERVER);
+    assert_int_equal(eio_session_send_batch(world.session, &batch), ERR_CLOSED);
+    rcbuf_unref(&packet);
+}
+
 static void origins_decide_over_handshakes(void **state)
 {
     (void)state;
@@ -433,6 +473,8 @@ int main(void)
         TEST(our_close_does_not_wait_for_ever),
         TEST(what_is_sent_before_the_close_arrives),
         TEST(a_packet_is_shared),
+        TEST(a_batch_is_shared),
+        TEST(a_batch_of_one_is_the_packet),
         TEST(origins_decide_over_handshakes),
         TEST(bad_handshakes_are_refused_before_101),
         TEST(compression_is_offered_in_vain),

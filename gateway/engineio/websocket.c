@@ -63,6 +63,16 @@ static enum err websocket_send(struct eio_session *session, struct rcbuf *packet
     return err;
 }
 
+static enum err websocket_send_batch(struct eio_session *session, struct eio_batch *batch)
+{
+    struct rcbuf *frames = eio_batch_frames(batch);
+    if (!frames) {
+        eio_session_end(session, EIO_CLOSE_TRANSPORT);
+        return ERR_NOMEM;
+    }
+    return websocket_send(session, frames);
+}
+
 /* On failure the session has ended, and nobody waits for this ping. */
 static void websocket_ping(struct eio_session *session)
 {
@@ -99,6 +109,7 @@ static void websocket_leave(struct eio_session *session)
 const struct eio_transport eio_websocket = {
     .name = "websocket",
     .send = websocket_send,
+    .send_batch = websocket_send_batch,
     .ping = websocket_ping,
     .close = websocket_close,
     .leave = websocket_leave,

@@ -132,6 +132,7 @@ struct rcbuf *sio_encode_event(struct str namespace_name, struct str event, stru
  * program that it is connected. CLOSED after sio_socket_disconnect; else as eio_session_send.
  */
 MUST_CHECK enum err sio_socket_send(struct sio_socket *socket, struct rcbuf *packet);
+MUST_CHECK enum err sio_socket_send_batch(struct sio_socket *socket, struct eio_batch *batch);
 /*
  * One event to one socket, with attachments where args has placeholders. INVALID: more than
  * SIO_ATTACHMENTS_MAX.

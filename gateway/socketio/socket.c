@@ -166,3 +166,9 @@ enum err sio_socket_send(struct sio_socket *socket, struct rcbuf *packet)
     return sio_socket_is_open(socket) ? eio_session_send(socket->client->session, packet)
                                       : ERR_CLOSED;
 }
+
+enum err sio_socket_send_batch(struct sio_socket *socket, struct eio_batch *batch)
+{
+    return sio_socket_is_open(socket) ? eio_session_send_batch(socket->client->session, batch)
+                                      : ERR_CLOSED;
+}

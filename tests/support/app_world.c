@@ -43,6 +43,15 @@ enum err eio_session_send(struct eio_session *session, struct rcbuf *packet)
     return err;
 }
 
+enum err eio_session_send_batch(struct eio_session *session, struct eio_batch *batch)
+{
+    enum err err = OK;
+    for (size_t i = 0; i < batch->count && !err; i++) {
+        err = eio_session_send(session, batch->packets[i]);
+    }
+    return err;
+}
+
 void eio_session_close(struct eio_session *session, enum eio_close_reason reason)
 {
     if (!session->closed) {
