@@ -9,11 +9,10 @@ import time
 PROC = pathlib.Path("/proc")
 TICK = os.sysconf("SC_CLK_TCK")
 CACHES = 8  # of the slab's, that are named
-# Of the kernel, beside the slab: PageTables to Percpu in bytes as /proc/meminfo has them.
-KERNEL = ("Slab", "PageTables", "Percpu", "VmallocUsed")
-# What should not happen, by the names in /proc/net/netstat and /proc/net/snmp.
+KERNEL = ("Slab", "PageTables", "Percpu", "VmallocUsed")  # its memory, by the names in meminfo
+# What should not happen, by the names in /proc/net/netstat.
 TROUBLE = ("TCPMemoryPressures", "TCPRcvQDrop", "PruneCalled", "TCPTimeouts", "TCPAbortOnMemory",
-           "ListenOverflows", "RetransSegs")
+           "ListenOverflows", "ListenDrops", "TCPTimeWaitOverflow")
 
 
 # --- Memory ---
@@ -106,10 +105,9 @@ class Cores:
 
 def _counters():
     result = {}
-    for path in ("net/netstat", "net/snmp"):
-        lines = (PROC / path).read_text().splitlines()
-        for names, values in zip(lines[::2], lines[1::2]):
-            result |= zip(names.split()[1:], map(int, values.split()[1:]))
+    lines = (PROC / "net/netstat").read_text().splitlines()
+    for names, values in zip(lines[::2], lines[1::2]):
+        result |= zip(names.split()[1:], map(int, values.split()[1:]))
     return result
 
 

@@ -161,8 +161,8 @@ def announce(setting, number):
 
 
 def trade(setting, number):
-    """Number `number` in market:1, as the load generator expects it."""
+    """Number `number` in market:1, as the load generator expects it; the trader is no client."""
     return publish(setting, "market:trade", "--market-id", "1", "--trade-id", f"{number:010}",
-                   "--trader", "0x0000000000000000000000000000000000000ace", "--direction", "buy",
+                   "--trader", "0xffffffffffffffffffffffffffffffffffffffff", "--direction", "buy",
                    "--outcome", "1", "--amount", "9", "--shares", "9", "--price", "65",
                    "--new-yes-price", "65", "--new-no-price", "35")

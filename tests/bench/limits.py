@@ -8,7 +8,7 @@ SPARE_FILES = 500  # of a gateway or a load generator, beside its clients
 FILES_OF_A_PROCESS = 50
 CLIENTS_OF_A_GATEWAY = 16700  # where more files than that are allowed
 SOURCES = 200  # addresses that a load generator connects from
-BYTES_OF_A_CLIENT = 12 * 1024  # of the whole machine, two sockets in the kernel among them
+BYTES_OF_A_CLIENT = 14 * 1024  # of the whole machine, two sockets in the kernel among them
 PROC = pathlib.Path("/proc")
 
 
@@ -57,9 +57,10 @@ def raise_own_files():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def most_clients(system):
-    """Of one gateway."""
-    return min(system.files_of_a_process - SPARE_FILES, CLIENTS_OF_A_GATEWAY)
+def gateways_for(clients, system):
+    """An even number of them, 4 at least."""
+    most = max(1, min(system.files_of_a_process - SPARE_FILES, CLIENTS_OF_A_GATEWAY))
+    return max(4, 2 * -(-clients // (2 * most)))
 
 
 def obstacles(clients, gateways, system):

@@ -108,7 +108,7 @@ def _trouble(stages):
     pages = max(facts["tcp"]["pages"] for facts in stages.values())
     return (f"Data in TCP sockets took up to {pages:,} pages, as far as was seen. " +
             ("The kernel counted " + "; ".join(words) + "." if words
-             else "The kernel counted no packet sent twice."))
+             else "The kernel had no trouble with them."))
 
 
 def markdown(outcome):

@@ -36,7 +36,7 @@ def rate(number, seconds):
 class Run:
     """One fleet: the first half of its gateways is to be replaced."""
 
-    def __init__(self, arguments, machine, redis, most, on_stage):
+    def __init__(self, arguments, machine, redis, memory, on_stage):
         self.clients, self.idle_seconds = arguments.clients, arguments.idle
         self.on_stage = on_stage  # called with the name and facts of each
         self.gateways = [crowd.Gateway(number) for number in range(arguments.gateways)]
@@ -48,9 +48,10 @@ class Run:
         moving = sum(generator.clients for generator in self.leaving)
         self.setting = crowd.Setting(
             machine=machine, build=arguments.build, redis=redis, port=free_port(),
-            ops_port=free_port(), most=most, generator_nice=arguments.generator_nice,
+            ops_port=free_port(), most=max(generator.clients for generator in self.generators),
+            generator_nice=arguments.generator_nice,
             drain_ms=max(DRAIN_MS_LEAST, 1000 * moving // DRAIN_RATE))
-        self.memory = consumption.Memory()
+        self.memory = memory  # from before the first process
         self.trouble = consumption.Trouble()
         self.asker = None
         self.trades = 0
