@@ -101,6 +101,23 @@ class Cores:
                 "idle": round((_machine_idle() - self.idle) / seconds, 3)}
 
 
+def _waited(process):
+    """Milliseconds that its main thread could have run and had no core to."""
+    return int((PROC / f"{process.pid}/schedstat").read_text().split()[1]) / 1e6
+
+
+class Queue:
+    """How long processes waited for a core since the last look, each by itself."""
+
+    def __init__(self):
+        self.waited = {}
+
+    def take(self, processes):
+        before, self.waited = self.waited, {process.pid: _waited(process) for process in processes}
+        each = [now - before.get(pid, 0) for pid, now in self.waited.items()]
+        return {"mean_ms": round(sum(each) / len(each), 1), "most_ms": round(max(each), 1)}
+
+
 # --- TCP ---
 
 def _counters():

@@ -93,12 +93,22 @@ def rest(outcome):
         yield f"  {what.ljust(44)}{size / MIB:>10,.0f}{size / outcome['clients']:>10,.0f}"
     yield f"  {_kernel_sentence(outcome)}"
     yield f"processor time at rest, of one core: {_cpu(outcome)}"
+    if "announced" in outcome["stages"]:
+        yield _waiting(outcome["stages"])
 
 
 def _trades(facts):
     each = sorted(facts["each"])
     return (f"The trades took {each[0] * 1000:,.0f} to {each[-1] * 1000:,.0f} ms each, the median "
             f"{each[len(each) // 2] * 1000:,.0f} ms.")
+
+
+def _waiting(stages):
+    """A gateway cannot answer while all cores are taken."""
+    words = [f"{facts['waited']['mean_ms']:,.0f} ms on average and {facts['waited']['most_ms']:,.0f} "
+             f"ms at most ({stage})" for stage, facts in stages.items() if "heard" in facts]
+    return ("While an announcement went out, a gateway waited for a core, all told, "
+            + ", ".join(words) + ".")
 
 
 def _trouble(stages):
@@ -123,6 +133,7 @@ def markdown(outcome):
         "| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|",
         *("| " + " | ".join(_cells(stage, facts)) + " |" for stage, facts in stages.items()), "",
         *([_trades(stages["traded"]), ""] if "traded" in stages else []),
+        *([_waiting(stages), ""] if "announced" in stages else []),
         "## What was proven", "",
         *(f"- **{stage}**: {PROOFS[stage].format(**facts)}" for stage, facts in stages.items()), "",
         *_verdict(outcome), "",

@@ -53,6 +53,7 @@ class Run:
             drain_ms=max(DRAIN_MS_LEAST, 1000 * moving // DRAIN_RATE))
         self.memory = memory  # from before the first process
         self.trouble = consumption.Trouble()
+        self.queue = consumption.Queue()
         self.asker = None
         self.trades = 0
         self.told = time.monotonic()
@@ -72,7 +73,10 @@ class Run:
         return [owner.process for owner in [*owners, self.asker] if owner and owner.process]
 
     def keep(self, stage, facts):
-        self.result[stage] = {**facts, "health": self.asker.take(), "tcp": self.trouble.take()}
+        serving = [gateway.process for gateway in [*self.gateways, *self.replacements]
+                   if gateway.process and gateway.process.poll() is None]
+        self.result[stage] = {**facts, "health": self.asker.take(), "tcp": self.trouble.take(),
+                              "waited": self.queue.take(serving)}
         self.on_stage(stage, self.result[stage])
 
     def look(self, stage=None):
