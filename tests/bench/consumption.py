@@ -12,7 +12,7 @@ CACHES = 8  # of the slab's, that are named
 KERNEL = ("Slab", "PageTables", "Percpu", "VmallocUsed")  # its memory, by the names in meminfo
 # What should not happen, by the names in /proc/net/netstat.
 TROUBLE = ("TCPMemoryPressures", "TCPRcvQDrop", "PruneCalled", "TCPTimeouts", "TCPAbortOnMemory",
-           "ListenOverflows", "ListenDrops", "TCPTimeWaitOverflow")
+           "ListenOverflows", "ListenDrops")
 
 
 # --- Memory ---

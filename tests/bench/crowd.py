@@ -36,17 +36,31 @@ class Gateway:
     def __init__(self, number):
         self.host = f"127.2.{number // 250}.{number % 250 + 1}"
         self.process = None
+        self.leaving = False
 
     def start(self, setting):
         environment = servers.environment(setting.port, setting.redis.port, setting.most, 1, [
             f"HOST={self.host}", f"OPS_HOST={self.host}", f"OPS_PORT={setting.ops_port}",
             f"DRAIN_WINDOW={setting.drain_ms}"])
         self.process = setting.machine.start(
-            f"gateway-{self.host}", [setting.build / "gateway/guesslyfe-gateway"], None, environment)
+            f"gateway-{self.host}", [setting.build / "gateway/guesslyfe-gateway"], None,
+            environment)
 
     def wait_until_ready(self, setting):
         url = f"http://{self.host}:{setting.ops_port}/readyz"
         wait_for(lambda: _is_ready(url), self.process, self.host)
+
+    def serves(self):
+        """Unless it was not started or told to leave; fails where it ended all the same."""
+        if self.process is None or self.leaving:
+            return False
+        if self.process.poll() is not None:
+            raise RuntimeError(f"{self.host} ended with {self.process.returncode}")
+        return True
+
+    def leave(self):
+        self.leaving = True
+        self.process.terminate()
 
     def wait_until_gone(self):
         """True where it ended by itself, and well."""

@@ -18,9 +18,9 @@ PROOFS = {
     "traded": "{trades} trades in that market, the next when all had the last, came to each of "
               "the {members:,} in order, {out_of_turn:,} of them twice, and {astray:,} to anybody "
               "else.",
-    "moved": "{gateways} gateways were replaced: the new ones were ready, the old ones got SIGTERM, "
-             "sent their clients away over {drain_seconds:,.0f} s and ended; {recovered:,} of "
-             "{clients:,} clients recovered at the new ones.",
+    "moved": "{gateways} gateways were replaced: the new ones were ready, the old ones got "
+             "SIGTERM, sent their clients away over {drain_seconds:,.0f} s and ended; "
+             "{recovered:,} of {clients:,} clients recovered at the new ones.",
     "announced again": "A second announcement reached all {heard:,} clients, {again:,} of them "
                        "twice.",
     "traded again": "One more trade came to each of the {members:,}, those that moved among them, "
@@ -105,8 +105,9 @@ def _trades(facts):
 
 def _waiting(stages):
     """A gateway cannot answer while all cores are taken."""
-    words = [f"{facts['waited']['mean_ms']:,.0f} ms on average and {facts['waited']['most_ms']:,.0f} "
-             f"ms at most ({stage})" for stage, facts in stages.items() if "heard" in facts]
+    words = [f"{facts['waited']['mean_ms']:,.0f} ms on average and "
+             f"{facts['waited']['most_ms']:,.0f} ms at most ({stage})"
+             for stage, facts in stages.items() if "heard" in facts]
     return ("While an announcement went out, a gateway waited for a core, all told, "
             + ", ".join(words) + ".")
 
@@ -125,8 +126,8 @@ def markdown(outcome):
     about, stages = outcome["about"], outcome["stages"]
     lines = [
         f"# {outcome['clients']:,} clients on one machine", "",
-        f"Written by `tests/bench/million` on {datetime.date.today().isoformat()}; what is measured "
-        "and how: [README.md](README.md#a-fleet).", "",
+        f"Written by `tests/bench/million` on {datetime.date.today().isoformat()}; what is "
+        "measured and how: [README.md](README.md#a-fleet).", "",
         f"{about['cpu']}, {about['cores']} cores, {about['memory'] / (1 << 30):.1f} GiB, Linux "
         f"{about['kernel']}; {outcome['gateways']} gateways and as many load generators (nice "
         f"{outcome['generator_nice']}), one Redis, all on these cores.", "",

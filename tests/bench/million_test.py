@@ -89,7 +89,7 @@ class Promises(unittest.TestCase):
         for stage in FACTS:
             outcome = result()
             del outcome[stage]
-            self.assertEqual(broken(outcome), [f"{stage}: it did not come to that"])
+            self.assertEqual(broken(outcome), [f"it did not come to '{stage}'"])
 
     def test_every_figure_counts(self):
         for stage, name, value in (

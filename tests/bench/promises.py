@@ -67,8 +67,8 @@ def broken(result, clients, members):
     """In words; nothing where all was as promised."""
     for stage, judge in STAGES.items():
         if stage not in result:
-            yield f"{stage}: it did not come to that"
-            continue
+            yield f"it did not come to '{stage}'"
+            return
         for words in judge(result[stage], clients, members):
             yield f"{stage}: {words}"
         yield from _health(stage, result[stage])

@@ -72,15 +72,19 @@ class Run:
         owners = [*self.generators, *self.gateways, *self.replacements]
         return [owner.process for owner in [*owners, self.asker] if owner and owner.process]
 
+    def serving(self):
+        """The processes of the gateways that are there; fails where one ended by itself."""
+        return [gateway.process for gateway in [*self.gateways, *self.replacements]
+                if gateway.serves()]
+
     def keep(self, stage, facts):
-        serving = [gateway.process for gateway in [*self.gateways, *self.replacements]
-                   if gateway.process and gateway.process.poll() is None]
         self.result[stage] = {**facts, "health": self.asker.take(), "tcp": self.trouble.take(),
-                              "waited": self.queue.take(serving)}
+                              "waited": self.queue.take(self.serving())}
         self.on_stage(stage, self.result[stage])
 
     def look(self, stage=None):
         """While something is waited for; with a stage, tells how many clients there are."""
+        self.serving()
         self.trouble.look()
         if stage and time.monotonic() > self.told + PROGRESS_SECONDS:
             self.told = time.monotonic()
@@ -127,11 +131,12 @@ class Run:
     def rest(self):
         time.sleep(SETTLE_SECONDS)
         redis = [self.setting.redis.process]
-        gateways = [gateway.process for gateway in self.gateways]
+        gateways = self.serving()
         generators = [generator.process for generator in self.generators]
         cores = consumption.Cores({"gateways": gateways, "generators": generators, "redis": redis,
                                    "health": [self.asker.process]})
         time.sleep(self.idle_seconds)
+        self.serving()
         shares = cores.shares()
         memory = self.memory.grown(gateways, generators, self.setting.redis.port)
         self.keep("idle", {"seconds": self.idle_seconds, "cpu": shares, "memory": memory})
@@ -188,7 +193,7 @@ class Run:
         begin = time.monotonic()
         for gateway in leaving:
             self.asker.drop(gateway)
-            gateway.process.terminate()
+            gateway.leave()
         lines = gather(self.leaving, "move", MOVE_SECONDS, lambda: self.look("moving"))
         seconds = max(line["at"] for line in lines) - begin
         ended = sum(gateway.wait_until_gone() for gateway in leaving)
