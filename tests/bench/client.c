@@ -324,6 +324,8 @@ static void take_packet(struct fleet *fleet, struct client *client, const char *
     }
     if (kind == PACKET_TRADE && hears(client) && fleet->ops != NULL) {
         fleet->ops->on_event(fleet->ops_arg, client, text, len, now_us);
+    } else if (kind == PACKET_TRADE && state == CLIENT_READY) {
+        fleet->astray++;
     } else if (kind == PACKET_ANNOUNCEMENT && state >= CLIENT_GREETING) {
         hear(fleet, client);
     } else if (kind == PACKET_EIO_PING) {

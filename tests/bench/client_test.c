@@ -280,6 +280,18 @@ static void subscribes_to_each_of_its_rooms_in_turn(void **state)
     close_fixture(&fixture);
 }
 
+static void notices_a_trade_that_is_not_for_it(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    char bytes[2 * EVENT_MAX];
+    open_fixture(&fixture, CLIENT_READY);
+    feed(&fixture, bytes, append_event(bytes, 7), sizeof(bytes));
+    assert_int_equal(fixture.events, 0);
+    assert_int_equal(fixture.fleet.astray, 1);
+    close_fixture(&fixture);
+}
+
 static void fails_where_the_token_is_refused(void **state)
 {
     (void)state;
@@ -338,6 +350,7 @@ int main(void)
         cmocka_unit_test(comes_back_as_the_one_that_it_was),
         cmocka_unit_test(is_new_where_the_pid_is_another),
         cmocka_unit_test(subscribes_to_each_of_its_rooms_in_turn),
+        cmocka_unit_test(notices_a_trade_that_is_not_for_it),
         cmocka_unit_test(fails_where_the_token_is_refused),
         cmocka_unit_test(is_broken_where_the_server_hangs_up),
         cmocka_unit_test(still_counts_an_event_while_it_closes),

@@ -58,6 +58,7 @@ struct fleet {
     unsigned moved;             /* connections that were begun while moving */
     unsigned heard;             /* clients that have got an announcement, since fleet_listen */
     unsigned heard_again;       /* announcements that came to such a client */
+    uint64_t astray;            /* trades that came to clients in no room */
     unsigned recovered;         /* were taken for the ones that they had been */
     char first_failure[128];    /* why, for the report; empty where nothing failed */
     struct sockaddr_in address; /* private, as what follows */

@@ -24,7 +24,7 @@ struct options {
 static const char usage_text[] =
     "load --port P --redis-port P --secret S --clients N [options] WORK...\n"
     "works: warm:CLIENTS connect idle:SECONDS subscribe fanout:FLIGHT:EVENTS pace:RATE:EVENTS "
-    "storm:EVENTS:FLIGHT hear:SECONDS move:SECONDS close\n"
+    "storm:EVENTS:FLIGHT hear:SECONDS join:CLIENTS trades:COUNT:SECONDS move:SECONDS close\n"
     "  --host ADDRESS      of the server (127.0.0.1)\n"
     "  --next-host ADDRESS where clients go when their server stops (move)\n"
     "  --first-user N      the number of the first client's user (1)\n"

@@ -48,23 +48,32 @@ def wait_for(condition, process, what):
 class Machine:
     """Starts, pins and stops processes; their logs are in `directory`."""
 
-    def __init__(self, directory, nice):
+    def __init__(self, directory, nice, pins=True):
         self.directory = pathlib.Path(directory)
         self.nice = nice
-        self.server_core, self.other_core = cores()
+        self.server_core, self.other_core = cores() if pins else (None, None)
 
-    def _prepare(self, core):
+    def _prepare(self, core, nice=0):
         def prepare():
             if core:
                 os.sched_setaffinity(0, core)
             if self.nice:
                 os.setpriority(os.PRIO_PROCESS, 0, self.nice)
+            if nice:
+                os.nice(nice)
         return prepare
 
     def start(self, name, command, core, environment=None):
         with open(self.directory / f"{name}.log", "ab") as log:
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                     env=environment, preexec_fn=self._prepare(core))
+
+    def converse(self, name, command, nice=0):
+        """Starts one whose standard input and output are ours, in lines."""
+        with open(self.directory / f"{name}.log", "ab") as log:
+            return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                    stderr=log, text=True, bufsize=1,
+                                    preexec_fn=self._prepare(None, nice))
 
     def run(self, command, core, seconds, environment=None):
         """Waits for the end of it; its output is captured."""

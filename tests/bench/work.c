@@ -4,126 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <unistd.h>
-
+#include "audience.h"
+#include "lead.h"
+#include "stopwatch.h"
 #include "util/clock.h"
 
-enum { TURN_US = 20000, MICRO = 1000000, REST_S = 2 };
-
-struct work_numbers {
-    unsigned first;
-    unsigned second;
-};
-
-/* When a work began and ended, and what the server and we had used by then. */
-struct moment {
-    uint64_t at_us;
-    struct process_usage server;
-    uint64_t own_ns;
-};
-
-struct stopwatch {
-    struct moment begin;
-    struct moment end;
-};
-
-static struct process_usage server_usage(const struct work_context *context)
-{
-    struct process_usage usage = {0};
-    int pid = context->options->server_pid;
-    if (pid > 0 && process_usage(pid, &usage) != OK) {
-        fprintf(stderr, "load: process %d cannot be measured\n", pid);
-    }
-    return usage;
-}
-
-static uint64_t own_cpu_ns(void)
-{
-    struct process_usage usage = {0};
-    return process_usage(getpid(), &usage) == OK ? usage.cpu_ns : 0;
-}
-
-static struct moment moment_now(const struct work_context *context)
-{
-    return (struct moment){
-        .server = server_usage(context),
-        .own_ns = own_cpu_ns(),
-        .at_us = clock_monotonic_us(),
-    };
-}
-
-static struct stopwatch stopwatch_start(const struct work_context *context)
-{
-    return (struct stopwatch){.begin = moment_now(context)};
-}
-
-/* Returns the time that has passed, in microseconds. */
-static uint64_t stopwatch_stop(struct stopwatch *watch, const struct work_context *context)
-{
-    watch->end = moment_now(context);
-    return watch->end.at_us - watch->begin.at_us;
-}
-
-static double per(double amount, double count)
-{
-    return count > 0 ? amount / count : 0;
-}
-
-/* The members that all works end with; closes the object. */
-static void print_end(const struct work_context *context, const struct stopwatch *watch,
-                      uint64_t elapsed_us, uint64_t units)
-{
-    double server_us = (double)(watch->end.server.cpu_ns - watch->begin.server.cpu_ns) / 1000;
-    double own_us = (double)(watch->end.own_ns - watch->begin.own_ns) / 1000;
-    double elapsed = (double)elapsed_us;
-    const struct fleet *fleet = context->fleet;
-    printf(",\"seconds\":%.3f,\"server_cpu_us_each\":%.3f,\"server_busy\":%.3f,"
-           "\"generator_busy\":%.3f,\"failed\":%u,\"broken\":%u,\"why\":\"%s\"}\n",
-           elapsed / MICRO, per(server_us, (double)units), per(server_us, elapsed),
-           per(own_us, elapsed), fleet->failed, fleet->broken, fleet->first_failure);
-    fflush(stdout);
-}
-
-/* From one state of the clients to another, by `start`. */
-struct step {
-    enum client_state from;
-    enum client_state to;
-    void (*start)(struct fleet *fleet, unsigned index);
-};
+enum { MICRO = 1000000, REST_S = 2 };
 
 static const struct step connecting = {CLIENT_UNUSED, CLIENT_READY, fleet_connect};
 static const struct step subscribing = {CLIENT_READY, CLIENT_SUBSCRIBED, fleet_subscribe};
 static const struct step returning = {CLIENT_UNUSED, CLIENT_SUBSCRIBED, fleet_connect};
-
-/* Leads `count` clients, `flight` of them at once. True when all have arrived. */
-static bool lead(struct work_context *context, const struct step *step, unsigned count,
-                 unsigned flight)
-{
-    struct fleet *fleet = context->fleet;
-    const struct work_options *options = context->options;
-    uint64_t begin_us = clock_monotonic_us();
-    uint64_t progress_us = begin_us;
-    uint64_t now_us = begin_us;
-    unsigned started = 0;
-    unsigned arrived = 0;
-    unsigned ended = fleet->failed + fleet->broken;
-    while (arrived < count && now_us < progress_us + (uint64_t)options->patience * MICRO) {
-        uint64_t allowed =
-            options->rate == 0 ? count : 1 + (now_us - begin_us) * options->rate / MICRO;
-        while (started < count && started < allowed && started < arrived + flight) {
-            if (fleet->clients[started].state == step->from) {
-                step->start(fleet, started);
-            }
-            started++;
-        }
-        fleet_turn(fleet, started < count && options->rate > 0 ? 1000 : TURN_US);
-        unsigned done = fleet->in_state[step->to] + fleet->failed + fleet->broken - ended;
-        now_us = clock_monotonic_us();
-        progress_us = done > arrived ? now_us : progress_us;
-        arrived = done;
-    }
-    return fleet->in_state[step->to] == count;
-}
 
 static bool close_all(struct work_context *context)
 {
@@ -133,7 +23,7 @@ static bool close_all(struct work_context *context)
     }
     uint64_t end_us = clock_monotonic_us() + (uint64_t)context->options->patience * MICRO;
     while (fleet->in_state[CLIENT_CLOSING] > 0 && clock_monotonic_us() < end_us) {
-        fleet_turn(fleet, TURN_US);
+        fleet_turn(fleet, LEAD_TURN_US);
     }
     return fleet->in_state[CLIENT_CLOSING] == 0;
 }
@@ -177,23 +67,11 @@ static bool do_connect(struct work_context *context, struct work_numbers numbers
     bool ok = lead(context, &connecting, fleet->count, context->options->concurrency);
     uint64_t elapsed_us = stopwatch_stop(&watch, context);
     unsigned ready = fleet->in_state[CLIENT_READY];
-    printf("{\"work\":\"connect\",\"clients\":%u,\"ready\":%u,\"per_second\":%.1f", fleet->count,
-           ready, per(ready, (double)elapsed_us / MICRO));
+    printf("{\"work\":\"connect\",\"clients\":%u,\"ready\":%u,\"per_second\":%.1f,\"at\":%.6f",
+           fleet->count, ready, per(ready, (double)elapsed_us / MICRO),
+           (double)watch.end.at_us / MICRO);
     print_end(context, &watch, elapsed_us, ready);
     return ok;
-}
-
-static unsigned at_rest(const struct fleet *fleet)
-{
-    return fleet->in_state[CLIENT_READY] + fleet->in_state[CLIENT_SUBSCRIBED];
-}
-
-static void rest(struct fleet *fleet, unsigned seconds)
-{
-    uint64_t end_us = clock_monotonic_us() + (uint64_t)seconds * MICRO;
-    while (clock_monotonic_us() < end_us) {
-        fleet_turn(fleet, TURN_US);
-    }
 }
 
 static bool do_idle(struct work_context *context, struct work_numbers numbers)
@@ -301,7 +179,7 @@ static enum err close_account(struct work_context *context)
     enum err err = fanout_publish(fanout, 1, true);
     uint64_t end_us = clock_monotonic_us() + (uint64_t)context->options->patience * MICRO;
     while (err == OK && !fanout_has_arrived(fanout) && clock_monotonic_us() < end_us) {
-        fleet_turn(context->fleet, TURN_US);
+        fleet_turn(context->fleet, LEAD_TURN_US);
         err = publisher_poll(fanout->publisher);
     }
     fanout_end(fanout);
@@ -341,69 +219,6 @@ static bool do_storm(struct work_context *context, struct work_numbers numbers)
            (!recovery || (result->lost == 0 && fleet->recovered == count));
 }
 
-static bool do_hear(struct work_context *context, struct work_numbers numbers)
-{
-    struct fleet *fleet = context->fleet;
-    struct stopwatch watch = stopwatch_start(context);
-    uint64_t end_us = watch.begin.at_us + (uint64_t)numbers.first * MICRO;
-    uint64_t first_us = 0;
-    fleet_listen(fleet);
-    while (fleet->heard < fleet->count && clock_monotonic_us() < end_us) {
-        fleet_turn(fleet, TURN_US);
-        first_us = first_us == 0 && fleet->heard > 0 ? clock_monotonic_us() : first_us;
-    }
-    uint64_t all_us = clock_monotonic_us();
-    rest(fleet, REST_S);
-    stopwatch_stop(&watch, context);
-    printf("{\"work\":\"hear\",\"clients\":%u,\"heard\":%u,\"again\":%u,\"spread_ms\":%.1f",
-           fleet->count, fleet->heard, fleet->heard_again,
-           first_us == 0 ? 0 : (double)(all_us - first_us) / 1000);
-    print_end(context, &watch, all_us - watch.begin.at_us, fleet->count);
-    return fleet->heard == fleet->count && fleet->heard_again == 0 && fleet->broken == 0;
-}
-
-/* Has those that were sent away go on, so many at once as the options allow. */
-static void send_on(struct work_context *context)
-{
-    struct fleet *fleet = context->fleet;
-    if (fleet->in_state[CLIENT_CLOSED] > 0) {
-        fleet_recycle(fleet, true);
-    }
-    for (unsigned i = 0; i < fleet->count; i++) {
-        unsigned under_way = fleet->count - at_rest(fleet) - fleet->in_state[CLIENT_UNUSED];
-        if (fleet->in_state[CLIENT_UNUSED] == 0 || under_way >= context->options->concurrency) {
-            return;
-        }
-        if (fleet->clients[i].state == CLIENT_UNUSED) {
-            fleet->moved++;
-            fleet_connect(fleet, i);
-        }
-    }
-}
-
-static bool do_move(struct work_context *context, struct work_numbers numbers)
-{
-    struct fleet *fleet = context->fleet;
-    struct stopwatch watch = stopwatch_start(context);
-    uint64_t end_us = watch.begin.at_us + (uint64_t)numbers.first * MICRO;
-    uint64_t first_us = 0;
-    fleet_move(fleet);
-    while ((fleet->moved < fleet->count || at_rest(fleet) < fleet->count) &&
-           clock_monotonic_us() < end_us) {
-        send_on(context);
-        fleet_turn(fleet, TURN_US);
-        first_us = first_us == 0 && fleet->moved > 0 ? clock_monotonic_us() : first_us;
-    }
-    fleet->moving = false;
-    stopwatch_stop(&watch, context);
-    printf("{\"work\":\"move\",\"clients\":%u,\"moved\":%u,\"back\":%u,\"recovered\":%u"
-           ",\"spread_ms\":%.1f",
-           fleet->count, fleet->moved, at_rest(fleet), fleet->recovered,
-           first_us == 0 ? 0 : (double)(watch.end.at_us - first_us) / 1000);
-    print_end(context, &watch, watch.end.at_us - watch.begin.at_us, fleet->count);
-    return fleet->moved >= fleet->count && at_rest(fleet) == fleet->count;
-}
-
 static const struct work {
     const char *name;
     unsigned first_max; /* of its numbers; 0 where it takes none */
@@ -417,8 +232,10 @@ static const struct work {
     {"fanout", FANOUT_WINDOW_MAX - 1, 1000000, do_fanout},
     {"pace", 10000, 1000000, do_pace},
     {"storm", FANOUT_WINDOW_MAX / 2, 100000, do_storm},
-    {"hear", 36000, 0, do_hear},
-    {"move", 36000, 0, do_move},
+    {"hear", 36000, 0, audience_hear},
+    {"join", 100000, 0, audience_join},
+    {"trades", 1000, 36000, audience_trades},
+    {"move", 36000, 0, audience_move},
     {"close", 0, 0, do_close},
 };
 
