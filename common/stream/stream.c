@@ -21,6 +21,7 @@ static enum err result(struct stream *stream, ssize_t n, bool writing, size_t *r
 static enum err plain_recv(struct stream *stream, void *bytes, size_t cap, size_t *ret_len)
 {
     ssize_t n = recv(stream->fd, bytes, cap, MSG_DONTWAIT);
+    stream->drained = n < (ssize_t)cap;
     return n == 0 && cap > 0 ? ERR_CLOSED : result(stream, n, false, ret_len);
 }
 
@@ -34,6 +35,7 @@ static enum err plain_send(struct stream *stream, const struct iovec *parts, int
         struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
         n = sendmsg(stream->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
+    stream->wants_write = true; /* whatever is left */
     return result(stream, n, true, ret_len);
 }
 

@@ -19,11 +19,14 @@ struct stream;
 /* Each fails with AGAIN (call again when the descriptor is ready), CLOSED, or IO (errno is set). */
 struct stream_ops {
     /*
-     * Reads at most cap bytes. An orderly end is CLOSED. Whoever stops before AGAIN comes back by
-     * itself: TLS may hold bytes that the descriptor no longer shows.
+     * Reads at most cap bytes. An orderly end is CLOSED. Whoever stops before AGAIN, and before
+     * `drained`, comes back by itself: TLS may hold bytes that the descriptor no longer shows.
      */
     enum err (*recv)(struct stream *stream, void *bytes, size_t cap, size_t *ret_len);
-    /* Writes as much as goes at once, in one system call if it can; never raises SIGPIPE. */
+    /*
+     * Writes as much as goes at once, in one system call if it can; never raises SIGPIPE. Where
+     * that is not all, the rest would be AGAIN: wants_write says for what to wait.
+     */
     enum err (*send)(struct stream *stream, const struct iovec *parts, int count, size_t *ret_len);
     /* Goes on with the handshake; OK when it is done (for plain TCP at once). PROTO: refused. */
     enum err (*handshake)(struct stream *stream);
@@ -35,7 +38,8 @@ struct stream {
     const struct stream_ops *ops;
     void *tls;        /* private to the TLS table */
     int fd;           /* -1 when closed */
-    bool wants_write; /* the last AGAIN waits for writability, whichever call it was */
+    bool wants_write; /* the last AGAIN, or send that was cut short, waits for writability */
+    bool drained;     /* the last recv took all that had come; false also where nobody knows */
 };
 
 /* Takes over a connected, non-blocking descriptor. */

@@ -20,12 +20,16 @@ struct net_server_options {
     const char *host; /* address to bind; NULL or "" for all, IPv6 and IPv4 */
     uint16_t port;    /* 0: any free one, see net_server_port */
     bool reuse_port;  /* share the port with other processes */
+    /* Peers speak first: one is accepted with its first bytes, in one go; one that is silent a
+     * second or two after it connected (TCP_DEFER_ACCEPT), and counts from then on. */
+    bool defer_accept;
     unsigned backlog;
     size_t max_connections; /* one more is accepted and closed at once */
     size_t queue_bytes; /* bound of one connection's outgoing queue, RCBUF_OVERHEAD for each piece
                            included */
     uint64_t stall_ms;  /* a queue that makes no progress for so long closes its connection */
-    uint64_t slice_us;  /* longest stretch of one flushing pass within a turn */
+    uint64_t slice_us;  /* longest stretch of one flushing pass within a turn; reading from many
+                           and closing many get a quarter of it each */
 };
 
 struct net_server_ops {
