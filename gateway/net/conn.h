@@ -33,8 +33,6 @@ enum net_close_reason {
 struct net_conn_ops {
     /* Bytes arrived; borrowed until return. May send, pause, close, or change ops. */
     void (*on_read)(struct net_conn *conn, struct str bytes);
-    /* All that was sent has been handed to the kernel. NULL: not wanted. May close, not free. */
-    void (*on_drain)(struct net_conn *conn);
     /* The last call for this connection. The owner forgets it. */
     void (*on_close)(struct net_conn *conn, enum net_close_reason reason);
 };

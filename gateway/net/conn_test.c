@@ -28,10 +28,9 @@ struct world {
     struct net_conn *conn;
     int client;
     struct buf read;
-    unsigned drains, closes;
+    unsigned closes;
     enum net_close_reason reason;
-    void (*act)(struct world *world);         /* once, when bytes arrive */
-    void (*act_drained)(struct world *world); /* once, when all is written */
+    void (*act)(struct world *world); /* once, when bytes arrive */
 };
 
 static void on_read(struct net_conn *conn, struct str bytes)
@@ -45,17 +44,6 @@ static void on_read(struct net_conn *conn, struct str bytes)
     }
 }
 
-static void on_drain(struct net_conn *conn)
-{
-    struct world *world = net_conn_owner(conn);
-    world->drains++;
-    if (world->act_drained) {
-        void (*act)(struct world *) = world->act_drained;
-        world->act_drained = NULL;
-        act(world);
-    }
-}
-
 static void on_close(struct net_conn *conn, enum net_close_reason reason)
 {
     struct world *world = net_conn_owner(conn);
@@ -65,7 +53,7 @@ static void on_close(struct net_conn *conn, enum net_close_reason reason)
     net_conn_close(conn, NET_CLOSED_ERROR); /* changes nothing any more */
 }
 
-static const struct net_conn_ops ops = {on_read, on_drain, on_close};
+static const struct net_conn_ops ops = {on_read, on_close};
 
 static void on_accept(void *owner, struct net_conn *conn)
 {
@@ -220,7 +208,6 @@ static void what_is_sent_in_a_turn_leaves_in_one_call(void **state)
     assert_int_equal(net_server_stats(world->server)->sends, 1);
     assert_int_equal(net_server_stats(world->server)->bytes_out, 13);
     assert_int_equal(net_server_stats(world->server)->queued_bytes, 0);
-    assert_int_equal(world->drains, 1);
 }
 
 static void more_pieces_than_a_call_takes_arrive_in_order(void **state)
@@ -234,7 +221,6 @@ static void more_pieces_than_a_call_takes_arrive_in_order(void **state)
     }
     await_text(world, expected);
     assert_int_equal(net_server_stats(world->server)->sends, 4);
-    assert_int_equal(world->drains, 1);
 }
 
 static void a_slow_reader_gets_everything_in_the_end(void **state)
@@ -255,8 +241,7 @@ static void a_slow_reader_gets_everything_in_the_end(void **state)
             assert_int_equal(chunk[i], (char)(at * 7 + at / 251));
         }
     }
-    AWAIT(world, world->drains == 1);
-    assert_int_equal(net_conn_queued(world->conn), 0);
+    AWAIT(world, net_conn_queued(world->conn) == 0);
     assert_int_equal(world->conn->blocked_on, 0);
 }
 
@@ -403,31 +388,6 @@ static void closing_inside_on_read_is_told_after_it(void **state)
     await_end(world);
 }
 
-static void closing_inside_on_drain_is_told_after_it(void **state)
-{
-    struct world *world = *state;
-    world->act_drained = close_twice;
-    assert_int_equal(send_text(world, STR("all")), OK);
-    AWAIT(world, world->closes == 1);
-    assert_int_equal(world->reason, NET_CLOSED_BY_US);
-    assert_int_equal(world->drains, 1);
-}
-
-static void send_more(struct world *world)
-{
-    assert_int_equal(send_text(world, STR(" more")), OK);
-    world->act_drained = NULL;
-}
-
-static void sending_inside_on_drain_goes_out(void **state)
-{
-    struct world *world = *state;
-    world->act_drained = send_more;
-    assert_int_equal(send_text(world, STR("some")), OK);
-    await_text(world, "some more");
-    assert_int_equal(world->drains, 2);
-}
-
 static void a_paused_connection_reads_nothing_until_resumed(void **state)
 {
     struct world *world = *state;
@@ -449,7 +409,7 @@ static void read_second(struct net_conn *conn, struct str bytes)
 
 static void change_ops(struct world *world)
 {
-    static const struct net_conn_ops second = {read_second, NULL, on_close};
+    static const struct net_conn_ops second = {read_second, on_close};
     net_conn_set_owner(world->conn, &second, world);
     assert_int_equal(write(world->client, "b", 1), 1);
 }
@@ -684,8 +644,6 @@ int main(void)
         IN_WORLD(finish_does_not_wait_for_ever_for_the_peers_end),
         IN_WORLD(a_half_closed_peer_gets_what_was_being_finished),
         IN_WORLD(closing_inside_on_read_is_told_after_it),
-        IN_WORLD(closing_inside_on_drain_is_told_after_it),
-        IN_WORLD(sending_inside_on_drain_goes_out),
         IN_WORLD(a_paused_connection_reads_nothing_until_resumed),
         IN_WORLD(the_owner_can_change_while_reading),
         IN_WORLD(the_peers_address_is_readable),

@@ -136,6 +136,9 @@ static void on_close_frame(struct ws_stream *stream, struct str payload)
 /* Section 5.5.2. Closing already, a pong is owed no more. */
 static void on_ping_frame(struct ws_stream *stream, struct str payload)
 {
+    if (net_conn_queued(stream->conn) == 0) {
+        stream->pongs = 0;
+    }
     if (stream->closing || stream->pongs >= PONGS_MAX) {
         return;
     }
@@ -166,15 +169,6 @@ static void stream_on_read(struct net_conn *conn, struct str bytes)
     ws_reader_feed(stream, (char *)bytes.ptr, bytes.len);
 }
 
-static void stream_on_drain(struct net_conn *conn)
-{
-    struct ws_stream *stream = net_conn_owner(conn);
-    stream->pongs = 0;
-    if (stream->ops->on_drain && !stream->closing) {
-        stream->ops->on_drain(stream);
-    }
-}
-
 static void stream_on_close(struct net_conn *conn, enum net_close_reason reason)
 {
     struct ws_stream *stream = net_conn_owner(conn);
@@ -185,6 +179,5 @@ static void stream_on_close(struct net_conn *conn, enum net_close_reason reason)
 
 const struct net_conn_ops ws_net_ops = {
     .on_read = stream_on_read,
-    .on_drain = stream_on_drain,
     .on_close = stream_on_close,
 };

@@ -25,8 +25,6 @@ struct ws_stream;
 struct ws_stream_ops {
     /* A whole message, text already valid UTF-8; borrowed until return. May send and close. */
     void (*on_message)(struct ws_stream *stream, enum ws_opcode opcode, struct str payload);
-    /* All that was sent has been handed to the kernel. NULL: not wanted. */
-    void (*on_drain)(struct ws_stream *stream);
     /*
      * The last call: the closing handshake is done, the peer broke the protocol, or the connection
      * ended. `code` is the peer's or our close code, 1006 where there was none.
@@ -43,7 +41,7 @@ struct ws_stream {
     uint32_t max_message;         /* bytes; 1009 over it */
     uint16_t close_code;          /* private: sent or received, 0 before */
     bool closing;                 /* private: our close frame is out, the peer's is awaited */
-    uint8_t pongs;                /* private: queued since the connection last drained */
+    uint8_t pongs;                /* private: queued since nothing was waiting */
 };
 
 /* The table to hand the connection to: net_conn_set_owner(conn, &ws_net_ops, stream). */
