@@ -21,6 +21,7 @@ static enum err result(struct stream *stream, ssize_t n, bool writing, size_t *r
 static enum err plain_recv(struct stream *stream, void *bytes, size_t cap, size_t *ret_len)
 {
     ssize_t n = recv(stream->fd, bytes, cap, MSG_DONTWAIT);
+    stream->drained = n < (ssize_t)cap;
     return n == 0 && cap > 0 ? ERR_CLOSED : result(stream, n, false, ret_len);
 }
 
@@ -43,12 +44,18 @@ static enum err plain_handshake(struct stream *stream)
     return OK;
 }
 
+static enum err plain_finish(struct stream *stream)
+{
+    return shutdown(stream->fd, SHUT_WR) == 0 ? OK : ERR_IO;
+}
+
 static void plain_close(struct stream *stream)
 {
     close(stream->fd);
 }
 
-static const struct stream_ops plain_ops = {plain_recv, plain_send, plain_handshake, plain_close};
+static const struct stream_ops plain_ops = {plain_recv, plain_send, plain_handshake, plain_finish,
+                                            plain_close};
 
 void stream_init_plain(struct stream *stream, int fd)
 {

@@ -19,14 +19,16 @@ struct stream;
 /* Each fails with AGAIN (call again when the descriptor is ready), CLOSED, or IO (errno is set). */
 struct stream_ops {
     /*
-     * Reads at most cap bytes. An orderly end is CLOSED. Whoever stops before AGAIN comes back by
-     * itself: TLS may hold bytes that the descriptor no longer shows.
+     * Reads at most cap bytes. An orderly end is CLOSED. Whoever stops before AGAIN, and before
+     * `drained`, comes back by itself: TLS may hold bytes that the descriptor no longer shows.
      */
     enum err (*recv)(struct stream *stream, void *bytes, size_t cap, size_t *ret_len);
     /* Writes as much as goes at once, in one system call if it can; never raises SIGPIPE. */
     enum err (*send)(struct stream *stream, const struct iovec *parts, int count, size_t *ret_len);
     /* Goes on with the handshake; OK when it is done (for plain TCP at once). PROTO: refused. */
     enum err (*handshake)(struct stream *stream);
+    /* Says that we send nothing more; the peer may. As far as that goes without waiting. IO. */
+    enum err (*finish)(struct stream *stream);
     /* Says goodbye as far as that goes without waiting, and closes the descriptor. */
     void (*close)(struct stream *stream);
 };
@@ -36,6 +38,7 @@ struct stream {
     void *tls;        /* private to the TLS table */
     int fd;           /* -1 when closed */
     bool wants_write; /* the last AGAIN waits for writability, whichever call it was */
+    bool drained;     /* the last recv took all that had come; false also where nobody knows */
 };
 
 /* Takes over a connected, non-blocking descriptor. */
@@ -56,6 +59,11 @@ static inline MUST_CHECK enum err stream_send(struct stream *stream, const struc
 static inline MUST_CHECK enum err stream_handshake(struct stream *stream)
 {
     return stream->ops->handshake(stream);
+}
+
+static inline MUST_CHECK enum err stream_finish(struct stream *stream)
+{
+    return stream->ops->finish(stream);
 }
 
 /* Idempotent. */
