@@ -35,6 +35,7 @@ static enum err plain_send(struct stream *stream, const struct iovec *parts, int
         struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
         n = sendmsg(stream->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
+    stream->wants_write = true; /* whatever is left */
     return result(stream, n, true, ret_len);
 }
 

@@ -23,7 +23,10 @@ struct stream_ops {
      * `drained`, comes back by itself: TLS may hold bytes that the descriptor no longer shows.
      */
     enum err (*recv)(struct stream *stream, void *bytes, size_t cap, size_t *ret_len);
-    /* Writes as much as goes at once, in one system call if it can; never raises SIGPIPE. */
+    /*
+     * Writes as much as goes at once, in one system call if it can; never raises SIGPIPE. Where
+     * that is not all, the rest would be AGAIN: wants_write says for what to wait.
+     */
     enum err (*send)(struct stream *stream, const struct iovec *parts, int count, size_t *ret_len);
     /* Goes on with the handshake; OK when it is done (for plain TCP at once). PROTO: refused. */
     enum err (*handshake)(struct stream *stream);
@@ -37,7 +40,7 @@ struct stream {
     const struct stream_ops *ops;
     void *tls;        /* private to the TLS table */
     int fd;           /* -1 when closed */
-    bool wants_write; /* the last AGAIN waits for writability, whichever call it was */
+    bool wants_write; /* the last AGAIN, or send that was cut short, waits for writability */
     bool drained;     /* the last recv took all that had come; false also where nobody knows */
 };
 

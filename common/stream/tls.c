@@ -201,8 +201,8 @@ static enum err tls_send(struct stream *stream, const struct iovec *parts, int c
     size_t sent = 0;
     enum err err =
         count == 1 ? send_one(stream, parts, &sent) : send_gathered(stream, parts, count, &sent);
-    if (err && sent == 0) {
-        return err;
+    if (err && (sent == 0 || err != ERR_AGAIN)) {
+        return err; /* after a failure nobody needs to know how far it went */
     }
     *ret_len = sent;
     return OK;

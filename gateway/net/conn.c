@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <event2/event.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,70 +12,82 @@
 #include "net/internal.h"
 #include "util/clock.h"
 
-static short wanted(const struct net_conn *conn)
-{
-    if (conn->state == NET_HANDSHAKE) {
-        return conn->stream.wants_write ? EV_WRITE : EV_READ;
-    }
-    short reading = conn->paused || conn->peer_ended ? 0 : EV_READ;
-    return (short)(reading | conn->blocked_on);
-}
+enum { REFUSALS_A_SECOND = 5 };
 
-static void on_event(evutil_socket_t fd, short what, void *arg);
-
-bool net_conn_watch(struct net_conn *conn)
+bool net_conn_await_writable(struct net_conn *conn)
 {
-    if (conn->state == NET_CLOSING) {
-        return false;
-    }
-    short want = wanted(conn);
-    if (want == conn->interest) {
+    if (conn->awaits_writable) {
         return true;
     }
-    if (conn->interest) {
-        event_del(&conn->event);
+    if (loop_sockets_await_writable(conn->server->sockets, conn->stream.fd, conn)) {
+        net_conn_close(conn, NET_CLOSED_ERROR);
+        return false;
     }
-    conn->interest = 0;
-    if (want) {
-        event_assign(&conn->event, loop_base(conn->server->loop), conn->stream.fd,
-                     (short)(want | EV_PERSIST), on_event, conn);
-        if (event_add(&conn->event, NULL)) {
-            net_conn_close(conn, NET_CLOSED_ERROR);
-            return false;
-        }
-    }
-    conn->interest = (uint8_t)want;
+    conn->awaits_writable = true;
     return true;
 }
 
-/* True when the connection is ready for data now. */
+/* --- TLS --- */
+
+static void count_handshake(struct net_conn *conn, enum net_tls_end end)
+{
+    conn->server->stats.handshakes[end]++;
+}
+
+/* Who sends what is no TLS is told in the log; who only goes away, as scanners do, is not. */
+static void refuse_handshake(struct net_conn *conn)
+{
+    uint32_t suppressed = 0;
+    count_handshake(conn, NET_TLS_REFUSED);
+    if (log_limit_allows(&conn->server->refusals, REFUSALS_A_SECOND, &suppressed)) {
+        char peer[NET_PEER_MAX];
+        net_conn_peer(conn, peer);
+        log_info("tls handshake failed", LOG_CSTR("why", stream_tls_why(&conn->stream)),
+                 LOG_CSTR("peer", peer), LOG_U64("suppressed", suppressed));
+    }
+    net_conn_close(conn, NET_CLOSED_ERROR);
+}
+
+static void open_up(struct net_conn *conn)
+{
+    conn->state = NET_OPEN;
+    if (conn->stream.tls) {
+        count_handshake(conn, stream_tls_resumed(&conn->stream) ? NET_TLS_RESUMED : NET_TLS_FULL);
+    }
+    if (conn->queue.bytes > 0) {
+        net_flusher_mark(&conn->server->flusher, conn);
+    }
+}
+
+/* Whether it is open now. */
 static bool shake_hands(struct net_conn *conn)
 {
     enum err err = stream_handshake(&conn->stream);
     if (err == OK) {
-        conn->state = NET_OPEN;
-        if (conn->queue.count > 0) {
-            net_flusher_mark(&conn->server->flusher, conn);
-        }
-        return net_conn_watch(conn);
+        open_up(conn);
+        return true;
     }
-    if (err == ERR_AGAIN) {
-        net_conn_watch(conn);
-    } else {
+    if (err == ERR_PROTO) {
+        refuse_handshake(conn);
+    } else if (err != ERR_AGAIN) {
         net_conn_close(conn, err == ERR_CLOSED ? NET_CLOSED_BY_PEER : NET_CLOSED_ERROR);
+    } else if (conn->stream.wants_write) {
+        (void)net_conn_await_writable(conn);
     }
     return false;
 }
 
+/* --- Reading --- */
+
 static void end_of_input(struct net_conn *conn, enum err err)
 {
     int error = errno;
+    conn->readable = false;
     if (conn->state == NET_LINGERING) {
         net_conn_close(conn, NET_CLOSED_BY_US);
     } else if (err == ERR_CLOSED && conn->state == NET_FINISHING) {
         /* It may still be reading; if not, writing will tell. */
         conn->peer_ended = true;
-        net_conn_watch(conn);
     } else if (err == ERR_CLOSED) {
         net_conn_close(conn, NET_CLOSED_BY_PEER);
     } else {
@@ -84,41 +95,98 @@ static void end_of_input(struct net_conn *conn, enum err err)
     }
 }
 
-/* One read; whether another may find more. */
-static bool read_once(struct net_conn *conn)
+static void read_once(struct net_conn *conn)
 {
     struct net_server *server = conn->server;
     size_t n = 0;
     enum err err = stream_recv(&conn->stream, server->read_buffer, NET_READ_SIZE, &n);
     if (err == ERR_AGAIN) {
-        return false;
+        conn->readable = false;
+        return;
     }
     if (err) {
         end_of_input(conn, err);
-        return false;
+        return;
     }
     server->stats.bytes_in += n;
+    /* What comes from here on is told. An end that has been told is not: it is still to be met. */
+    conn->readable = !conn->stream.drained || conn->end_is_known;
     if (conn->state == NET_OPEN) {
         conn->ops->on_read(conn, (struct str){server->read_buffer, n});
     }
-    return n == NET_READ_SIZE && !conn->paused && conn->state != NET_CLOSING;
 }
 
-static void on_event(evutil_socket_t fd, short what, void *arg)
+static bool may_read(const struct net_conn *conn)
 {
-    struct net_conn *conn = arg;
-    (void)fd;
-    if (conn->state == NET_HANDSHAKE && !shake_hands(conn)) {
-        return;
+    return conn->readable && !conn->paused && !conn->peer_ended && conn->state >= NET_OPEN &&
+           conn->state < NET_CLOSING;
+}
+
+/* It is visited by the end of the turn, or in the next. */
+static void read_later(struct net_conn *conn)
+{
+    struct net_server *server = conn->server;
+    list_remove(&conn->node);
+    list_push_back(&server->unread, &conn->node);
+    loop_defer(server->loop, &server->read_task);
+}
+
+/* Nobody tells again of what is left behind here, so whoever stops early comes back. */
+static void read_some(struct net_conn *conn)
+{
+    for (int i = 0; i < NET_READS_A_VISIT && may_read(conn); i++) {
+        read_once(conn);
     }
-    if (conn->blocked_on & what) {
-        net_flusher_unblock(&conn->server->flusher, conn);
-    }
-    if ((what & EV_READ) && (conn->interest & EV_READ)) {
-        for (int i = 0; i < NET_READS_A_TURN && read_once(conn); i++) {
-        }
+    if (may_read(conn)) {
+        read_later(conn);
     }
 }
+
+static void visit(struct net_conn *conn)
+{
+    if (conn->state == NET_HANDSHAKE) {
+        if (!shake_hands(conn)) {
+            return;
+        }
+        conn->readable = true; /* TLS may hold more than the handshake */
+    }
+    read_some(conn);
+}
+
+bool net_conns_read(struct net_server *server)
+{
+    uint64_t start = clock_monotonic_us();
+    struct list *node;
+    while ((node = list_pop_front(&server->unread))) {
+        list_push_back(&server->conns, node);
+        visit(list_entry(node, struct net_conn, node));
+        if (clock_monotonic_us() - start >= server->options.slice_us / NET_SHARE) {
+            break;
+        }
+    }
+    return list_empty(&server->unread);
+}
+
+void net_conn_on_ready(void *arg, unsigned ready)
+{
+    struct net_conn *conn = arg;
+    if (conn->state == NET_CLOSING) {
+        return;
+    }
+    conn->readable |= (ready & LOOP_READABLE) != 0;
+    conn->end_is_known |= (ready & LOOP_ENDED) != 0;
+    if (conn->state == NET_HANDSHAKE) {
+        /* Each costs a signature, so a turn has only so many of them. */
+        read_later(conn);
+        return;
+    }
+    if (conn->blocked_on & ready) {
+        net_flusher_unblock(&conn->server->flusher, conn);
+    }
+    read_some(conn);
+}
+
+/* --- Its life --- */
 
 struct net_conn *net_conn_new(struct net_server *server, int fd)
 {
@@ -127,13 +195,22 @@ struct net_conn *net_conn_new(struct net_server *server, int fd)
         close(fd);
         return NULL;
     }
-    stream_init_plain(&conn->stream, fd);
+    if (!server->options.tls) {
+        stream_init_plain(&conn->stream, fd);
+    } else if (stream_init_tls_server(&conn->stream, fd, server->options.tls)) {
+        free(conn);
+        return NULL;
+    }
     conn->server = server;
     conn->state = NET_HANDSHAKE;
     list_init(&conn->place);
     list_push_back(&server->conns, &conn->node);
     server->stats.connections++;
-    shake_hands(conn);
+    if (loop_sockets_add(server->sockets, fd, conn)) {
+        net_conn_close(conn, NET_CLOSED_ERROR);
+    } else {
+        (void)shake_hands(conn);
+    }
     return conn;
 }
 
@@ -164,8 +241,8 @@ enum err net_conn_send(struct net_conn *conn, struct rcbuf *bytes)
     if (bytes->len == 0) {
         return OK;
     }
-    if (conn->queue.bytes + conn->queue.count * RCBUF_OVERHEAD + bytes->len >
-        server->options.queue_bytes) {
+    size_t held = conn->queue.bytes + net_queue_count(&conn->queue) * RCBUF_OVERHEAD;
+    if (held + bytes->len > server->options.queue_bytes) {
         net_conn_close(conn, NET_CLOSED_SLOW);
         return ERR_LIMIT;
     }
@@ -189,14 +266,15 @@ void net_conn_pause(struct net_conn *conn)
 {
     if (conn->state <= NET_OPEN) {
         conn->paused = true;
-        net_conn_watch(conn);
     }
 }
 
 void net_conn_resume(struct net_conn *conn)
 {
     conn->paused = false;
-    net_conn_watch(conn);
+    if (may_read(conn)) {
+        read_later(conn);
+    }
 }
 
 void net_conn_close(struct net_conn *conn, enum net_close_reason reason)
@@ -205,12 +283,11 @@ void net_conn_close(struct net_conn *conn, enum net_close_reason reason)
     if (conn->state == NET_CLOSING) {
         return;
     }
+    if (conn->state == NET_HANDSHAKE && conn->stream.tls && reason != NET_CLOSED_ERROR) {
+        count_handshake(conn, NET_TLS_ABANDONED);
+    }
     conn->state = NET_CLOSING;
     conn->reason = (uint8_t)reason;
-    if (conn->interest) {
-        event_del(&conn->event);
-        conn->interest = 0;
-    }
     server->stats.queued_bytes -= conn->queue.bytes;
     net_queue_clear(&conn->queue);
     list_remove(&conn->place);
@@ -224,10 +301,8 @@ void net_conn_finish(struct net_conn *conn)
         net_conn_close(conn, NET_CLOSED_BY_US);
     } else if (conn->state == NET_OPEN) {
         conn->state = NET_FINISHING;
-        conn->paused = false;
-        if (net_conn_watch(conn)) {
-            net_flusher_mark(&conn->server->flusher, conn);
-        }
+        net_conn_resume(conn);
+        net_flusher_mark(&conn->server->flusher, conn);
     }
 }
 
@@ -240,12 +315,11 @@ void net_conn_linger(struct net_conn *conn)
 {
     /* Closing at once would answer what the peer still sends with a reset, and a reset can take our
      * last bytes away from it (RFC 9112 section 9.6). */
-    if (conn->peer_ended || shutdown(conn->stream.fd, SHUT_WR)) {
+    if (conn->peer_ended || stream_finish(&conn->stream)) {
         net_conn_close(conn, NET_CLOSED_BY_US);
         return;
     }
     conn->state = NET_LINGERING;
-    net_conn_watch(conn);
 }
 
 static void free_conn(struct loop_reap *reap)
@@ -271,7 +345,7 @@ bool net_conns_bury(struct net_server *server)
     struct list *place;
     while ((place = list_pop_front(&server->closing))) {
         bury(server, list_entry(place, struct net_conn, place));
-        if (clock_monotonic_us() - start >= server->options.slice_us) {
+        if (clock_monotonic_us() - start >= server->options.slice_us / NET_SHARE) {
             break;
         }
     }

@@ -1,7 +1,6 @@
 #include "net/flusher.h"
 
 #include <errno.h>
-#include <event2/event.h>
 
 #include "net/internal.h"
 #include "util/clock.h"
@@ -21,8 +20,8 @@ static uint64_t wait_of(const struct list *head, uint64_t limit, uint64_t now)
     if (!conn || limit == 0) {
         return UINT64_MAX;
     }
-    uint64_t due = conn->since_ms + limit;
-    return due > now ? due - now : 0;
+    uint32_t waited = (uint32_t)now - conn->since_ms;
+    return waited < limit ? limit - waited : 0;
 }
 
 static void set_timer(struct net_flusher *flusher)
@@ -57,17 +56,18 @@ static void check_waiting(struct wheel_timer *timer)
 static void put_waiting(struct net_flusher *flusher, struct list *head, struct net_conn *conn)
 {
     bool first = list_empty(head);
-    conn->since_ms = loop_now(flusher->loop);
+    conn->since_ms = (uint32_t)loop_now(flusher->loop);
     list_push_back(head, &conn->place);
     if (first) {
         set_timer(flusher);
     }
 }
 
-static void block(struct net_flusher *flusher, struct net_conn *conn, short event)
+/* TLS may have to read before it can write. */
+static void block(struct net_flusher *flusher, struct net_conn *conn)
 {
-    conn->blocked_on = (uint8_t)event;
-    if (net_conn_watch(conn)) {
+    conn->blocked_on = conn->stream.wants_write ? LOOP_WRITABLE : LOOP_READABLE;
+    if (conn->blocked_on == LOOP_READABLE || net_conn_await_writable(conn)) {
         put_waiting(flusher, &flusher->stalled, conn);
     }
 }
@@ -124,7 +124,7 @@ static void flush(struct net_flusher *flusher, struct net_conn *conn)
     conn->server->stats.sends++;
     enum err err = stream_send(&conn->stream, parts, count, &n);
     if (err == ERR_AGAIN) {
-        block(flusher, conn, conn->stream.wants_write ? EV_WRITE : EV_READ);
+        block(flusher, conn);
         return;
     }
     if (err) {
@@ -133,8 +133,8 @@ static void flush(struct net_flusher *flusher, struct net_conn *conn)
     }
     took(conn, n);
     if (n < asked) {
-        block(flusher, conn, EV_WRITE);
-    } else if (conn->queue.count > 0) {
+        block(flusher, conn);
+    } else if (conn->queue.bytes > 0) {
         list_push_back(&flusher->pass, &conn->place); /* more than one call takes */
     } else {
         drained(flusher, conn);
@@ -220,9 +220,7 @@ void net_flusher_unblock(struct net_flusher *flusher, struct net_conn *conn)
 {
     conn->blocked_on = 0;
     list_remove(&conn->place);
-    if (net_conn_watch(conn)) {
-        net_flusher_mark(flusher, conn);
-    }
+    net_flusher_mark(flusher, conn);
 }
 
 bool net_flusher_due(const struct net_flusher *flusher)
@@ -239,6 +237,7 @@ bool net_flusher_quiet(const struct net_flusher *flusher)
 bool net_flusher_stalled_within(const struct net_flusher *flusher, uint64_t ms)
 {
     const struct list *newest = flusher->stalled.prev;
+    uint32_t now = (uint32_t)loop_now(flusher->loop);
     return newest != &flusher->stalled &&
-           list_entry(newest, struct net_conn, place)->since_ms + ms > loop_now(flusher->loop);
+           now - list_entry(newest, struct net_conn, place)->since_ms < ms;
 }

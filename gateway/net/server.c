@@ -35,6 +35,14 @@ static void count_shortage(void *owner)
 
 static const struct net_listener_ops listener_ops = {take_socket, count_shortage};
 
+static void read_slice(struct loop_task *task)
+{
+    struct net_server *server = container_of(task, struct net_server, read_task);
+    if (!net_conns_read(server)) {
+        loop_defer(server->loop, task);
+    }
+}
+
 static void close_slice(struct loop_task *task)
 {
     struct net_server *server = container_of(task, struct net_server, close_task);
@@ -49,36 +57,45 @@ const char *net_tls_end_name(size_t end)
     return names[end];
 }
 
+static void destroy(struct net_server *server)
+{
+    net_flusher_fini(&server->flusher);
+    loop_task_cancel(&server->read_task);
+    loop_task_cancel(&server->close_task);
+    loop_sockets_free(server->sockets);
+    tls_context_unref(server->options.tls);
+    free(server->read_buffer);
+    free(server);
+}
+
 static struct net_server *make(struct loop *loop, const struct net_server_options *options,
                                const struct net_server_ops *ops, void *owner)
 {
     struct net_server *server = calloc(1, sizeof *server);
-    char *read_buffer = malloc(NET_READ_SIZE);
-    if (!server || !read_buffer) {
-        free(server);
-        free(read_buffer);
+    if (!server) {
         return NULL;
     }
-    *server = (struct net_server){
-        .loop = loop, .options = *options, .ops = ops, .owner = owner, .read_buffer = read_buffer};
+    *server = (struct net_server){.loop = loop, .options = *options, .ops = ops, .owner = owner};
     server->options.host = NULL; /* the caller's, who needs not keep it */
     if (options->tls) {
         tls_context_ref(options->tls);
     }
+    if (server->options.queue_bytes > NET_QUEUE_BYTES_MAX) {
+        server->options.queue_bytes = NET_QUEUE_BYTES_MAX;
+    }
     list_init(&server->conns);
+    list_init(&server->unread);
     list_init(&server->closing);
+    loop_task_init(&server->read_task, read_slice);
     loop_task_init(&server->close_task, close_slice);
     net_flusher_init(&server->flusher, loop, options->slice_us, options->stall_ms);
+    server->read_buffer = malloc(NET_READ_SIZE);
+    server->sockets = loop_sockets_new(loop, options->slice_us / NET_SHARE, net_conn_on_ready);
+    if (!server->read_buffer || !server->sockets) {
+        destroy(server);
+        return NULL;
+    }
     return server;
-}
-
-static void destroy(struct net_server *server)
-{
-    net_flusher_fini(&server->flusher);
-    loop_task_cancel(&server->close_task);
-    tls_context_unref(server->options.tls);
-    free(server->read_buffer);
-    free(server);
 }
 
 enum err net_server_open(struct loop *loop, const struct net_server_options *options,
@@ -127,6 +144,7 @@ void net_server_free(struct net_server *server)
         return;
     }
     net_server_stop(server);
+    list_splice_back(&server->conns, &server->unread);
     LIST_FOR_EACH (node, following, &server->conns) {
         net_conn_close(list_entry(node, struct net_conn, node), NET_CLOSED_BY_US);
     }

@@ -37,7 +37,8 @@ struct net_server_options {
     size_t queue_bytes; /* bound of one connection's outgoing queue, RCBUF_OVERHEAD for each piece
                            included */
     uint64_t stall_ms;  /* a queue that makes no progress for so long closes its connection */
-    uint64_t slice_us;  /* longest stretch of one flushing pass within a turn */
+    uint64_t slice_us;  /* longest stretch of one flushing pass within a turn; reading from many
+                           and closing many get a quarter of it each */
     struct tls_context *tls; /* what new connections must speak; NULL: plain. Counted */
 };
 

@@ -6,6 +6,7 @@
 #define BENCH_SECURE_H
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
