@@ -44,6 +44,12 @@ struct stream {
     bool drained;     /* the last recv took all that had come; false also where nobody knows */
 };
 
+/* Whether there is a handshake to wait for. */
+static inline bool stream_is_tls(const struct stream *stream)
+{
+    return stream->tls != NULL;
+}
+
 /* Takes over a connected, non-blocking descriptor. */
 void stream_init_plain(struct stream *stream, int fd);
 

@@ -51,7 +51,7 @@ static void refuse_handshake(struct net_conn *conn)
 static void open_up(struct net_conn *conn)
 {
     conn->state = NET_OPEN;
-    if (conn->stream.tls) {
+    if (stream_is_tls(&conn->stream)) {
         count_handshake(conn, stream_tls_resumed(&conn->stream) ? NET_TLS_RESUMED : NET_TLS_FULL);
     }
     if (conn->queue.bytes > 0) {
@@ -208,9 +208,9 @@ struct net_conn *net_conn_new(struct net_server *server, int fd)
     server->stats.connections++;
     if (loop_sockets_add(server->sockets, fd, conn)) {
         net_conn_close(conn, NET_CLOSED_ERROR);
-    } else {
-        (void)shake_hands(conn);
-    }
+    } else if (!stream_is_tls(&conn->stream)) {
+        open_up(conn);
+    } /* else the client speaks first */
     return conn;
 }
 
@@ -283,7 +283,8 @@ void net_conn_close(struct net_conn *conn, enum net_close_reason reason)
     if (conn->state == NET_CLOSING) {
         return;
     }
-    if (conn->state == NET_HANDSHAKE && conn->stream.tls && reason != NET_CLOSED_ERROR) {
+    if (conn->state == NET_HANDSHAKE && stream_is_tls(&conn->stream) &&
+        reason != NET_CLOSED_ERROR) {
         count_handshake(conn, NET_TLS_ABANDONED);
     }
     conn->state = NET_CLOSING;
