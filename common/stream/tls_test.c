@@ -17,37 +17,20 @@
 #include <time.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/tls-test-XXXXXX";
+#include "certificates.h"
 
-static const char *file(const char *name)
+/* Keys that are wrong for certificate "a", each in its own way. */
+static int make_files(void **state)
 {
-    static char paths[4][64];
-    static unsigned next;
-    char *path = paths[next++ % ARRAY_LEN(paths)];
-    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-    return path;
-}
-
-static int make_certificates(void **state)
-{
-    (void)state;
-    assert_non_null(mkdtemp(folder));
-    char script[1024];
+    if (certificates_make(state)) {
+        return -1;
+    }
+    char script[512];
     snprintf(script, sizeof script,
-             "cd '%s' && exec 2>log && for n in a b; do openssl req -x509 -newkey ec"
-             " -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=$n"
-             " -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' -keyout $n.key -out $n.crt"
-             " || exit 1; done; openssl genrsa -out rsa.key 2048 && openssl pkey -in a.key -aes256"
-             " -passout pass:word -out secret.key && cp a.key locked.key && chmod 0 locked.key",
-             folder);
-    return system(script);
-}
-
-static int remove_certificates(void **state)
-{
-    (void)state;
-    char script[64];
-    snprintf(script, sizeof script, "rm -rf '%s'", folder);
+             "cd \"$(dirname '%s')\" && exec 2>log && openssl genrsa -out rsa.key 2048 &&"
+             " openssl pkey -in a.key -aes256 -passout pass:word -out secret.key &&"
+             " cp a.key locked.key && chmod 0 locked.key",
+             certificates_file("a.key"));
     return system(script);
 }
 
@@ -69,9 +52,11 @@ static struct tls_context *context(const struct tls_options *options)
 
 static struct tls_options server_options(const char *name)
 {
-    static char cert[64], key[64];
-    snprintf(cert, sizeof cert, "%s/%s.crt", folder, name);
-    snprintf(key, sizeof key, "%s/%s.key", folder, name);
+    static char cert[64], key[64], base[16];
+    snprintf(base, sizeof base, "%s.crt", name);
+    snprintf(cert, sizeof cert, "%s", certificates_file(base));
+    snprintf(base, sizeof base, "%s.key", name);
+    snprintf(key, sizeof key, "%s", certificates_file(base));
     return (struct tls_options){
         .cert_file = cert, .key_file = key, .server = true, .protocol = "http/1.1"};
 }
@@ -82,7 +67,7 @@ static void pair_open(struct pair *pair, const char *ca, const char *name)
     int fds[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
     struct tls_options server = server_options("a");
-    struct tls_options client = {.ca_file = file(ca)};
+    struct tls_options client = {.ca_file = certificates_file(ca)};
     struct tls_context *contexts[] = {context(&server), context(&client)};
     assert_int_equal(stream_init_tls_server(&pair->server, fds[0], contexts[0]), OK);
     assert_int_equal(stream_init_tls_client(&pair->client, fds[1], contexts[1], name), OK);
@@ -284,16 +269,16 @@ static void test_complaints_say_what_would_be_right(void **state)
 {
     (void)state;
     struct tls_options options = server_options("a");
-    options.key_file = file("b.key");
+    options.key_file = certificates_file("b.key");
     expect_complaint(options, "b.key: it does not belong to the certificate");
-    options.key_file = file("rsa.key");
+    options.key_file = certificates_file("rsa.key");
     expect_complaint(options, "rsa.key: it does not belong to the certificate");
-    options.key_file = file("secret.key");
+    options.key_file = certificates_file("secret.key");
     expect_complaint(options, "secret.key: it has a pass phrase");
-    options.key_file = file("a.crt");
+    options.key_file = certificates_file("a.crt");
     expect_complaint(options, "a.crt: nothing of the kind is in it; expected PEM");
     options = server_options("a");
-    options.cert_file = file("log");
+    options.cert_file = certificates_file("log");
     expect_complaint(options, "log: nothing of the kind is in it; expected PEM");
 }
 
@@ -301,7 +286,7 @@ static void test_a_file_that_may_not_be_read(void **state)
 {
     (void)state;
     struct tls_options options = server_options("a");
-    options.key_file = file("locked.key");
+    options.key_file = certificates_file("locked.key");
     if (access(options.key_file, R_OK) == 0) {
         skip(); /* root may read everything */
     }
@@ -557,5 +542,5 @@ int main(void)
         cmocka_unit_test(test_old_versions_and_weak_suites_are_refused),
         cmocka_unit_test(test_when_the_certificate_ends),
     };
-    return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
+    return cmocka_run_group_tests(tests, make_files, certificates_remove);
 }
