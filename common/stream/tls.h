@@ -4,8 +4,8 @@
  * A context is shared by many streams and counted: each holds it until it closes. Bytes go through
  * send(2) with MSG_NOSIGNAL, so that a peer that went away raises no signal.
  *
- * A server's stream takes memory from the first byte of the client on: some 57 KiB until hands are
- * shaken, then 14 KiB, of which OpenSSL's own structs are nearly all; buffers only while bytes are
+ * A server's stream takes memory from the first byte of the client on: some 47 KB until hands are
+ * shaken, then 14 KB, of which OpenSSL's own structs are nearly all; buffers only while bytes are
  * in them.
  */
 #ifndef STREAM_TLS_H
@@ -63,7 +63,7 @@ MUST_CHECK enum err stream_init_tls_server(struct stream *stream, int fd,
  * be read before the stream is closed.
  */
 const char *stream_tls_why(const struct stream *stream);
-/* After the handshake: whether it went on with an earlier session, at a fraction of the cost. */
+/* After the handshake: whether it went on with an earlier session, without a signature. */
 bool stream_tls_resumed(const struct stream *stream);
 
 #endif
