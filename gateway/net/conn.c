@@ -186,6 +186,12 @@ void net_conn_on_ready(void *arg, unsigned ready)
     read_some(conn);
 }
 
+void net_conn_read_early(struct net_conn *conn)
+{
+    conn->readable = true;
+    read_some(conn);
+}
+
 /* --- Its life --- */
 
 struct net_conn *net_conn_new(struct net_server *server, int fd)

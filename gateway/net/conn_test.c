@@ -489,6 +489,181 @@ static void without_memory_a_send_fails_and_the_rest_goes_on(void **state)
     rcbuf_unref(&bytes);
 }
 
+/* --- Beside the world's client: one that comes with what it has to say --- */
+
+enum { MUCH = 400 * 1000 }; /* more than is read in a visit; a local socket holds it */
+
+/* The server's side of a local socket that nothing more comes through, so no edge either. */
+static void open_full(struct world *other, struct world *world, bool ends)
+{
+    int fds[2], room = MUCH;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    assert_int_equal(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof room), 0);
+    char *bytes = malloc(MUCH);
+    for (size_t i = 0; i < MUCH; i++) {
+        bytes[i] = (char)(i * 7 + i / 251);
+    }
+    size_t sent = 0;
+    while (sent < MUCH) {
+        ssize_t n = write(fds[1], bytes + sent, MUCH - sent);
+        assert_true(n > 0);
+        sent += (size_t)n;
+    }
+    free(bytes);
+    if (ends) {
+        shutdown(fds[1], SHUT_WR);
+    }
+    *other = (struct world){.client = fds[1], .loop = world->loop, .server = world->server};
+    other->conn = net_conn_new(world->server, fds[0]);
+    net_conn_set_owner(other->conn, &ops, other);
+}
+
+static void expect_much(const struct world *other)
+{
+    assert_int_equal(other->read.len, MUCH);
+    for (size_t i = 0; i < MUCH; i++) {
+        assert_int_equal(other->read.data[i], (char)(i * 7 + i / 251));
+    }
+}
+
+static void close_other(struct world *other)
+{
+    if (other->conn) {
+        net_conn_close(other->conn, NET_CLOSED_BY_US);
+    }
+    AWAIT(other, other->closes == 1);
+    close(other->client);
+    buf_fini(&other->read);
+}
+
+static void more_than_a_visit_reads_arrives_without_the_peer_saying_more(void **state)
+{
+    struct world other;
+    open_full(&other, *state, false);
+    turn(&other);
+    assert_in_range(other.read.len, 1, 2 * NET_READS_A_VISIT * NET_READ_SIZE);
+    AWAIT(&other, other.read.len == MUCH);
+    expect_much(&other);
+    assert_true(list_empty(&other.server->unread));
+    close_other(&other);
+}
+
+static void pause_conn(struct world *world)
+{
+    net_conn_pause(world->conn);
+}
+
+static void what_a_pause_left_in_the_kernel_is_read_after_it(void **state)
+{
+    struct world other;
+    open_full(&other, *state, false);
+    other.act = pause_conn;
+    for (int i = 0; i < 5; i++) {
+        turn(&other);
+    }
+    assert_int_equal(other.read.len, NET_READ_SIZE);
+    other.act = pause_conn; /* and once more, by now from the list of those to be visited */
+    net_conn_resume(other.conn);
+    for (int i = 0; i < 5; i++) {
+        turn(&other);
+    }
+    assert_int_equal(other.read.len, 2 * NET_READ_SIZE);
+    net_conn_resume(other.conn);
+    AWAIT(&other, other.read.len == MUCH);
+    expect_much(&other);
+    close_other(&other);
+}
+
+static void the_end_comes_after_all_that_was_said_before_it(void **state)
+{
+    struct world other;
+    open_full(&other, *state, true);
+    AWAIT(&other, other.closes == 1);
+    assert_int_equal(other.reason, NET_CLOSED_BY_PEER);
+    expect_much(&other);
+    close_other(&other);
+}
+
+static void an_end_is_met_after_a_pause(void **state)
+{
+    struct world other;
+    open_full(&other, *state, true);
+    net_conn_pause(other.conn);
+    for (int i = 0; i < 5; i++) {
+        turn(&other);
+    }
+    assert_int_equal(other.read.len, 0);
+    assert_int_equal(other.closes, 0);
+    net_conn_resume(other.conn);
+    AWAIT(&other, other.closes == 1);
+    expect_much(&other);
+    close_other(&other);
+}
+
+/* Without lingering: what was left unread, and the end, have been taken. */
+static void an_end_is_met_when_a_paused_one_finishes(void **state)
+{
+    struct world other;
+    open_full(&other, *state, true);
+    net_conn_pause(other.conn);
+    turn(&other);
+    uint64_t before = clock_monotonic_ms();
+    net_conn_finish(other.conn);
+    AWAIT(&other, other.closes == 1);
+    assert_in_range(clock_monotonic_ms() - before, 0, 500);
+    assert_int_equal(other.reason, NET_CLOSED_BY_US);
+    assert_int_equal(other.read.len, 0);
+    close_other(&other);
+}
+
+static struct world *rival; /* whom the world's owner closes */
+
+static void close_rival(struct world *world)
+{
+    (void)world;
+    net_conn_close(rival->conn, NET_CLOSED_BY_US);
+}
+
+/* Both are ready in the same batch; whichever is told first closes the other. */
+static void who_is_closed_by_another_hears_nothing_more(void **state)
+{
+    struct world *world = *state, other;
+    open_full(&other, world, false);
+    assert_int_equal(write(world->client, "x", 1), 1);
+    rival = &other;
+    world->act = close_rival;
+    other.act = close_rival; /* itself, where it comes first */
+    AWAIT(world, other.closes == 1 && world->read.len == 1);
+    assert_in_range(other.read.len, 0, NET_READ_SIZE);
+    close_other(&other);
+}
+
+static void a_reset_is_met_after_a_pause(void **state)
+{
+    struct world *world = *state;
+    struct linger linger = {.l_onoff = 1};
+    net_conn_pause(world->conn);
+    setsockopt(world->client, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    close(world->client);
+    world->client = -1;
+    for (int i = 0; i < 3; i++) {
+        turn(world);
+    }
+    assert_int_equal(world->closes, 0);
+    net_conn_resume(world->conn);
+    AWAIT(world, world->closes == 1);
+    assert_int_equal(world->reason, NET_CLOSED_BY_PEER);
+}
+
+static void a_message_needs_no_second_read(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(write(world->client, "hello", 5), 5);
+    AWAIT(world, world->read.len == 5);
+    assert_false(world->conn->readable);
+    assert_true(list_empty(&world->server->unread));
+}
+
 #define IN_WORLD(test)  cmocka_unit_test_setup_teardown(test, begin, end)
 #define IN_NARROW(test) cmocka_unit_test_setup_teardown(test, begin_narrow, end)
 
@@ -515,6 +690,14 @@ int main(void)
         IN_WORLD(the_owner_can_change_while_reading),
         IN_WORLD(the_peers_address_is_readable),
         IN_WORLD(without_memory_a_send_fails_and_the_rest_goes_on),
+        IN_WORLD(a_message_needs_no_second_read),
+        IN_WORLD(more_than_a_visit_reads_arrives_without_the_peer_saying_more),
+        IN_WORLD(what_a_pause_left_in_the_kernel_is_read_after_it),
+        IN_WORLD(the_end_comes_after_all_that_was_said_before_it),
+        IN_WORLD(an_end_is_met_after_a_pause),
+        IN_WORLD(an_end_is_met_when_a_paused_one_finishes),
+        IN_WORLD(who_is_closed_by_another_hears_nothing_more),
+        IN_WORLD(a_reset_is_met_after_a_pause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

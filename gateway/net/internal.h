@@ -82,6 +82,8 @@ enum {
 struct net_conn *net_conn_new(struct net_server *server, int fd);
 /* A loop_sockets_fn. */
 void net_conn_on_ready(void *conn, unsigned ready);
+/* Reads what came with the connection; nothing may have. */
+void net_conn_read_early(struct net_conn *conn);
 /* From now on told when the peer takes more. False: it is closing for want of memory. */
 bool net_conn_await_writable(struct net_conn *conn);
 /* All was written: ends our direction and waits for the peer's. */

@@ -15,6 +15,8 @@ enum {
     /* What the kernel takes of a peer that does not keep up; without it megabytes, where no bound
      * of ours sees them. */
     UNSENT_BYTES = 128 * 1024,
+    /* Least that there is: after it a silent peer is ours to count, bound and turn away. */
+    SILENCE_SECONDS = 1,
 };
 
 static bool is_empty(const char *host)
@@ -35,6 +37,8 @@ static bool set_options(int fd, int family, const struct net_server_options *opt
     return set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
            (!options->reuse_port || set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1)) &&
            (family != AF_INET6 || set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, !dual)) &&
+           (!options->defer_accept ||
+            set_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, SILENCE_SECONDS)) &&
            set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1) &&
            set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES) &&
            set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, timeout);

@@ -24,6 +24,8 @@ static void take_socket(void *owner, int fd)
     }
     if (!conn->ops) {
         net_conn_close(conn, NET_CLOSED_BY_US);
+    } else if (server->options.defer_accept) {
+        net_conn_read_early(conn);
     }
 }
 

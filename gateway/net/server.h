@@ -32,6 +32,9 @@ struct net_server_options {
     const char *host; /* address to bind; NULL or "" for all, IPv6 and IPv4 */
     uint16_t port;    /* 0: any free one, see net_server_port */
     bool reuse_port;  /* share the port with other processes */
+    /* Peers speak first: one is accepted with its first bytes, in one go; one that is silent a
+     * second or two after it connected (TCP_DEFER_ACCEPT), and counts from then on. */
+    bool defer_accept;
     unsigned backlog;
     size_t max_connections; /* one more is accepted and closed at once */
     size_t queue_bytes; /* bound of one connection's outgoing queue, RCBUF_OVERHEAD for each piece

@@ -26,14 +26,14 @@ struct world {
     struct loop *loop;
     struct net_server *server;
     struct net_conn *conns[MANY];
-    size_t accepted, closed;
+    size_t accepted, closed, read;
     bool refuse;
 };
 
 static void on_read(struct net_conn *conn, struct str bytes)
 {
-    (void)conn;
-    (void)bytes;
+    struct world *world = net_conn_owner(conn);
+    world->read += bytes.len;
 }
 
 static void on_close(struct net_conn *conn, enum net_close_reason reason)
@@ -234,6 +234,45 @@ static void one_over_the_limit_is_closed_at_once(void **state)
     assert_int_equal(net_server_stats(world.server)->connections, 1);
     close(first);
     close(second);
+    end_world(&world);
+}
+
+static void with_deferred_accepting_the_first_bytes_come_along(void **state)
+{
+    (void)state;
+    struct world world = make_world();
+    struct net_server_options options = plain;
+    options.defer_accept = true;
+    assert_int_equal(open_server(&world, &options), OK);
+    int client = dial(net_server_port(world.server));
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(loop_turn(world.loop, 10), OK);
+    }
+    assert_int_equal(world.accepted, 0);
+    assert_int_equal(write(client, "hello", 5), 5);
+    while (world.accepted == 0) {
+        assert_int_equal(world.read, 0);
+        assert_int_equal(loop_turn(world.loop, 1000), OK);
+    }
+    assert_int_equal(world.read, 5); /* in that turn */
+    assert_int_equal(write(client, "hello", 5), 5);
+    AWAIT(&world, world.read == 10);
+    close(client);
+    end_world(&world);
+}
+
+static void with_deferred_accepting_who_says_nothing_comes_later(void **state)
+{
+    (void)state;
+    struct world world = make_world();
+    struct net_server_options options = plain;
+    options.defer_accept = true;
+    assert_int_equal(open_server(&world, &options), OK);
+    int client = dial(net_server_port(world.server));
+    AWAIT(&world, world.accepted == 1);
+    assert_int_equal(write(client, "late", 4), 4);
+    AWAIT(&world, world.read == 4);
+    close(client);
     end_world(&world);
 }
 
@@ -519,6 +558,8 @@ int main(void)
         cmocka_unit_test(processes_can_share_a_port),
         cmocka_unit_test(a_reserved_port_is_for_those_who_share_it),
         cmocka_unit_test(one_over_the_limit_is_closed_at_once),
+        cmocka_unit_test(with_deferred_accepting_the_first_bytes_come_along),
+        cmocka_unit_test(with_deferred_accepting_who_says_nothing_comes_later),
         cmocka_unit_test(a_connection_that_nobody_takes_is_closed),
         cmocka_unit_test(a_stopped_server_keeps_its_connections),
         cmocka_unit_test(out_of_descriptors_accepting_pauses_and_goes_on),
