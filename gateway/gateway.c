@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "app/app.h"
+#include "certificate.h"
 #include "engineio/fleet.h"
 #include "engineio/server.h"
 #include "http/server.h"
+#include "log/log.h"
 #include "ops/answer.h"
 #include "ops/drain.h"
 #include "ops/heartbeat.h"
@@ -43,6 +45,7 @@ struct gateway {
     struct sio_server *sockets;
     struct eio_server *engine;
     struct http_server *http;
+    struct tls_context *tls; /* of the clients' port; NULL: plain */
     struct valve valve;
     struct ops_sources sources;
     struct ops_server *ops;         /* of a gateway alone, … */
@@ -101,9 +104,37 @@ static void change_options(struct gateway *gateway, const struct gateway_setting
     gateway->sio_options.connect_timeout_ms = settings->connect_timeout_ms;
 }
 
+/* Those who are connected stay with the one that they have seen. */
+static void renew_certificate(struct gateway *gateway, struct tls_context *context)
+{
+    net_server_set_tls(http_server_net(gateway->http), context);
+    tls_context_unref(gateway->tls);
+    gateway->tls = context;
+}
+
+/* The files were good a moment ago, when the settings were checked. */
+static void reload_certificate(struct gateway *gateway, const struct gateway_settings *settings)
+{
+    struct tls_context *context = NULL;
+    struct buf complaint = {0};
+    enum err err =
+        certificate_wanted(settings) ? certificate_load(settings, &context, &complaint) : OK;
+    if (err) {
+        const char *why = buf_cstr(&complaint);
+        log_error("certificate not renewed", LOG_CSTR("why", why && *why ? why : err_name(err)));
+    } else {
+        renew_certificate(gateway, context);
+    }
+    if (context) {
+        certificate_log(settings, context);
+    }
+    buf_fini(&complaint);
+}
+
 void gateway_reload(struct gateway *gateway, const struct gateway_settings *settings)
 {
     change_options(gateway, settings);
+    reload_certificate(gateway, settings);
     http_server_change(gateway->http, &gateway->http_options);
     app_options_changed(gateway->app);
 }
@@ -255,6 +286,7 @@ static enum err open_rooms(struct gateway *gateway, struct loop *loop,
         return err;
     }
     gateway->handler = eio_server_handler(gateway->engine);
+    gateway->http_options.net.tls = gateway->tls;
     err = http_server_open(loop, &gateway->http_options, &gateway->handler, 1, &gateway->http,
                            complaint);
     if (err) {
@@ -269,6 +301,19 @@ static enum err open_rooms(struct gateway *gateway, struct loop *loop,
     return err;
 }
 
+static enum err load_certificate(struct gateway *gateway, const struct gateway_settings *settings,
+                                 struct buf *complaint)
+{
+    if (!certificate_wanted(settings)) {
+        return OK;
+    }
+    enum err err = certificate_load(settings, &gateway->tls, complaint);
+    if (!err) {
+        certificate_log(settings, gateway->tls);
+    }
+    return err;
+}
+
 enum err gateway_open(struct loop *loop, const struct gateway_settings *settings,
                       struct gateway **ret_gateway, struct buf *complaint)
 {
@@ -278,7 +323,8 @@ enum err gateway_open(struct loop *loop, const struct gateway_settings *settings
     }
     gateway->loop = loop;
     fill_options(gateway, settings);
-    enum err err = open_rooms(gateway, loop, settings, complaint);
+    enum err err = load_certificate(gateway, settings, complaint);
+    err = err ? err : open_rooms(gateway, loop, settings, complaint);
     if (err) {
         gateway_close(gateway);
         return err;
@@ -321,6 +367,7 @@ void gateway_close(struct gateway *gateway)
         say_farewell(gateway);
     }
     app_free(gateway->app);
+    tls_context_unref(gateway->tls);
     free(gateway);
 }
 

@@ -4,6 +4,7 @@
 
 #include "app/auth.h"
 #include "bus/envelope.h"
+#include "certificate.h"
 #include "redis/options.h"
 #include "util/str.h"
 #include "workers/supervisor.h"
@@ -61,6 +62,21 @@ static enum err check_secret(const struct gateway_settings *settings, struct buf
     return err ? err : ERR_INVALID;
 }
 
+static enum err check_certificate(const struct gateway_settings *settings, struct buf *complaint)
+{
+    if (!settings->tls_certificate != !settings->tls_key) {
+        return refuse(complaint, STR("only one of TLS_CERTIFICATE and TLS_KEY is set; expected "
+                                     "both, or none where a proxy does TLS"));
+    }
+    if (!certificate_wanted(settings)) {
+        return OK;
+    }
+    struct tls_context *context = NULL;
+    enum err err = certificate_load(settings, &context, complaint);
+    tls_context_unref(context);
+    return err;
+}
+
 enum err gateway_settings_check(const struct gateway_settings *settings, struct buf *complaint)
 {
     enum err err = check_secret(settings, complaint);
@@ -71,5 +87,6 @@ enum err gateway_settings_check(const struct gateway_settings *settings, struct 
         return refuse(complaint,
                       STR("PORT and OPS_PORT are the same; expected two different ports"));
     }
-    return redis_options_check(&settings->redis, complaint);
+    err = check_certificate(settings, complaint);
+    return err ? err : redis_options_check(&settings->redis, complaint);
 }

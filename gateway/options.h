@@ -11,6 +11,7 @@
 #include "bus/options.h"
 #include "config/config.h"
 #include "redis/link.h"
+#include "stream/tls.h"
 #include "util/attr.h"
 #include "util/buf.h"
 #include "util/err.h"
@@ -19,6 +20,7 @@ struct gateway_settings {
     const char *config_file;
     const char *host, *ops_host;
     uint64_t port, ops_port;
+    const char *tls_certificate, *tls_key; /* files; NULL: no TLS */
     const char *cors_origins;
     bool development;
     uint64_t workers; /* processes; 0: as many as there are CPUs */
@@ -45,6 +47,9 @@ struct gateway_settings {
 
     unsigned log_level, log_format;
 
+    /* Not in the table: what clients' tickets are sealed with, the same in all workers. */
+    unsigned char ticket_secret[TLS_TICKET_SECRET_LEN];
+
     /* Not in the table: what a process is among the workers of a supervisor. */
     unsigned worker;                       /* its index, from 0; 0 without a supervisor */
     uint16_t worker_port, worker_ops_port; /* of all of them, instead of port and ops_port */
@@ -54,8 +59,8 @@ struct gateway_settings {
 struct config_table gateway_option_table(void);
 
 /*
- * Checks what no single row can: INVALID, *complaint is one sentence that names the settings and
- * says what would be right.
+ * Checks what no single row can, the certificate's files among it: INVALID, *complaint is one
+ * sentence that names the settings and says what would be right.
  */
 MUST_CHECK enum err gateway_settings_check(const struct gateway_settings *settings,
                                            struct buf *complaint);

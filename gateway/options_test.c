@@ -80,6 +80,16 @@ static void a_key_needs_its_certificate(void **state)
     check("--redis-tls-key", "key.pem", "--redis-tls-cert", "cert.pem", "");
 }
 
+static void tls_needs_both_files(void **state)
+{
+    (void)state;
+    const char *complaint = "only one of TLS_CERTIFICATE and TLS_KEY is set; expected both";
+    check("--tls-certificate", "/nonexistent.crt", NULL, NULL, complaint);
+    check("--tls-key", "/nonexistent.key", NULL, NULL, complaint);
+    check("--tls-key", "/nonexistent.key", "--tls-certificate", "/nonexistent.crt",
+          "TLS: cannot use the certificate /nonexistent.crt: No such file or directory");
+}
+
 static void sentinels_need_a_name(void **state)
 {
     (void)state;
@@ -106,6 +116,7 @@ int main(void)
         cmocka_unit_test(two_servers_need_two_ports),
         cmocka_unit_test(backoff_grows),
         cmocka_unit_test(a_key_needs_its_certificate),
+        cmocka_unit_test(tls_needs_both_files),
         cmocka_unit_test(sentinels_need_a_name),
         cmocka_unit_test(the_largest_event_fits_into_a_queue),
     };

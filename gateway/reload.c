@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "log/log.h"
+#include "util/rand.h"
 
 static enum err load(int argc, char **argv, struct gateway_settings *settings, char **ret_strings,
                      struct buf *complaint)
@@ -27,7 +28,9 @@ enum err live_settings_load(struct live_settings *live, int argc, char **argv,
                             struct buf *complaint)
 {
     *live = (struct live_settings){.argc = argc, .argv = argv};
-    return load(argc, argv, &live->now, &live->at_start, complaint);
+    enum err err = load(argc, argv, &live->now, &live->at_start, complaint);
+    rand_bytes(live->now.ticket_secret, sizeof live->now.ticket_secret);
+    return err;
 }
 
 void live_settings_fini(struct live_settings *live)

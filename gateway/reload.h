@@ -1,9 +1,10 @@
 /*
  * The settings of a running gateway: loaded at its start, and again for SIGHUP.
  *
- * What the environment or a flag says can't change while the process runs; the settings file and
- * the files with secrets can. Of what has changed there, options that are CONFIG_RELOADABLE take
- * effect, all or none; the others are told in the log and wait for a restart.
+ * What the environment or a flag says can't change while the process runs; the settings file, the
+ * files with secrets and the certificate can. Of what has changed there, options that are
+ * CONFIG_RELOADABLE take effect, all or none; the others are told in the log and wait for a
+ * restart.
  */
 #ifndef GATEWAY_RELOAD_H
 #define GATEWAY_RELOAD_H

@@ -86,7 +86,8 @@ void link_go_on_with_handshake(struct redis_link *link)
 static enum err open_tls(struct redis_link *link, int fd, struct buf *complaint)
 {
     const struct redis_link_options *options = link->options;
-    struct tls_options files = {options->tls_ca, options->tls_cert, options->tls_key, false};
+    struct tls_options files = {
+        .ca_file = options->tls_ca, .cert_file = options->tls_cert, .key_file = options->tls_key};
     struct tls_context *context = NULL;
     /* Made anew for each connection, so that renewed certificates are read. */
     enum err err = tls_context_new(&files, &context, complaint);

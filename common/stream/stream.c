@@ -45,12 +45,18 @@ static enum err plain_handshake(struct stream *stream)
     return OK;
 }
 
+static enum err plain_finish(struct stream *stream)
+{
+    return shutdown(stream->fd, SHUT_WR) == 0 ? OK : ERR_IO;
+}
+
 static void plain_close(struct stream *stream)
 {
     close(stream->fd);
 }
 
-static const struct stream_ops plain_ops = {plain_recv, plain_send, plain_handshake, plain_close};
+static const struct stream_ops plain_ops = {plain_recv, plain_send, plain_handshake, plain_finish,
+                                            plain_close};
 
 void stream_init_plain(struct stream *stream, int fd)
 {

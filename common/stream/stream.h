@@ -30,6 +30,8 @@ struct stream_ops {
     enum err (*send)(struct stream *stream, const struct iovec *parts, int count, size_t *ret_len);
     /* Goes on with the handshake; OK when it is done (for plain TCP at once). PROTO: refused. */
     enum err (*handshake)(struct stream *stream);
+    /* Says that we send nothing more; the peer may. As far as that goes without waiting. IO. */
+    enum err (*finish)(struct stream *stream);
     /* Says goodbye as far as that goes without waiting, and closes the descriptor. */
     void (*close)(struct stream *stream);
 };
@@ -41,6 +43,12 @@ struct stream {
     bool wants_write; /* the last AGAIN, or send that was cut short, waits for writability */
     bool drained;     /* the last recv took all that had come; false also where nobody knows */
 };
+
+/* Whether there is a handshake to wait for. */
+static inline bool stream_is_tls(const struct stream *stream)
+{
+    return stream->tls != NULL;
+}
 
 /* Takes over a connected, non-blocking descriptor. */
 void stream_init_plain(struct stream *stream, int fd);
@@ -60,6 +68,11 @@ static inline MUST_CHECK enum err stream_send(struct stream *stream, const struc
 static inline MUST_CHECK enum err stream_handshake(struct stream *stream)
 {
     return stream->ops->handshake(stream);
+}
+
+static inline MUST_CHECK enum err stream_finish(struct stream *stream)
+{
+    return stream->ops->finish(stream);
 }
 
 /* Idempotent. */

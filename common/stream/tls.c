@@ -6,33 +6,27 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The payload of one TLS record: small parts are gathered up to it. */
-enum { RECORD_MAX = 16 * 1024 };
-
-struct tls_context {
-    unsigned refs;
-    SSL_CTX *ssl;
-    BIO_METHOD *socket; /* bytes in and out of a descriptor, without SIGPIPE */
-};
+#include "stream/tls_private.h"
 
 struct session {
-    SSL *ssl;
+    SSL *ssl; /* of a server's stream NULL until the client has sent something */
     struct tls_context *context;
     const char *why; /* OpenSSL's word for the fatal error: static text */
-    bool broken;     /* OpenSSL forbids a goodbye after a fatal error */
+    int fd;
+    bool broken; /* OpenSSL forbids a goodbye after a fatal error */
+    bool filled; /* the last read from the descriptor left no room: it may have more */
 };
 
 /* --- The descriptor under OpenSSL --- */
 
-static int descriptor(BIO *bio)
+static struct session *session_under(BIO *bio)
 {
-    return (int)(intptr_t)BIO_get_data(bio);
+    return BIO_get_data(bio);
 }
 
 static bool would_block(void)
@@ -43,7 +37,7 @@ static bool would_block(void)
 static int socket_write(BIO *bio, const char *bytes, int len)
 {
     BIO_clear_retry_flags(bio);
-    ssize_t n = send(descriptor(bio), bytes, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t n = send(session_under(bio)->fd, bytes, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && would_block()) {
         BIO_set_retry_write(bio);
     }
@@ -53,7 +47,9 @@ static int socket_write(BIO *bio, const char *bytes, int len)
 static int socket_read(BIO *bio, char *bytes, int cap)
 {
     BIO_clear_retry_flags(bio);
-    ssize_t n = recv(descriptor(bio), bytes, (size_t)cap, MSG_DONTWAIT);
+    struct session *session = session_under(bio);
+    ssize_t n = recv(session->fd, bytes, (size_t)cap, MSG_DONTWAIT);
+    session->filled = n == cap;
     if (n < 0 && would_block()) {
         BIO_set_retry_read(bio);
     }
@@ -68,115 +64,16 @@ static long socket_ctrl(BIO *bio, int command, long number, void *pointer)
     return command == BIO_CTRL_FLUSH;
 }
 
-static BIO_METHOD *socket_method(void)
+BIO_METHOD *tls_socket_method(void)
 {
-    BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "stream");
+    /* Without an index of its own: OpenSSL has only 127 of them, and contexts come and go. */
+    BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "stream");
     if (!method || !BIO_meth_set_write(method, socket_write) ||
         !BIO_meth_set_read(method, socket_read) || !BIO_meth_set_ctrl(method, socket_ctrl)) {
         BIO_meth_free(method);
         return NULL;
     }
     return method;
-}
-
-/* --- The context --- */
-
-static const char *last_reason(void)
-{
-    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
-    return reason ? reason : "unknown reason";
-}
-
-static enum err complain(struct buf *complaint, const char *what, const char *file)
-{
-    enum err err =
-        buf_printf(complaint, "TLS: cannot use the %s %s: %s", what, file, last_reason());
-    return err == ERR_NOMEM ? ERR_NOMEM : ERR_INVALID;
-}
-
-static enum err load_authorities(SSL_CTX *ssl, const struct tls_options *options,
-                                 struct buf *complaint)
-{
-    if (options->ca_file) {
-        return SSL_CTX_load_verify_file(ssl, options->ca_file)
-                   ? OK
-                   : complain(complaint, "CA file", options->ca_file);
-    }
-    if (!options->server && !SSL_CTX_set_default_verify_paths(ssl)) {
-        return complain(complaint, "CAs", "of the system");
-    }
-    return OK;
-}
-
-static enum err load_certificate(SSL_CTX *ssl, const struct tls_options *options,
-                                 struct buf *complaint)
-{
-    if (!options->cert_file) {
-        return OK;
-    }
-    if (SSL_CTX_use_certificate_chain_file(ssl, options->cert_file) != 1) {
-        return complain(complaint, "certificate", options->cert_file);
-    }
-    const char *key = options->key_file ? options->key_file : options->cert_file;
-    if (SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) != 1 ||
-        SSL_CTX_check_private_key(ssl) != 1) {
-        return complain(complaint, "private key", key);
-    }
-    return OK;
-}
-
-static void set_modes(SSL_CTX *ssl, const struct tls_options *options)
-{
-    /* The owner's queue may move between two attempts to send the same bytes. */
-    SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                              SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-    int verify = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-    if (options->server && !options->ca_file) {
-        verify = SSL_VERIFY_NONE;
-    }
-    SSL_CTX_set_verify(ssl, verify, NULL);
-}
-
-enum err tls_context_new(const struct tls_options *options, struct tls_context **ret_context,
-                         struct buf *complaint)
-{
-    ERR_clear_error();
-    struct tls_context *context = calloc(1, sizeof *context);
-    if (!context) {
-        return ERR_NOMEM;
-    }
-    context->refs = 1;
-    context->socket = socket_method();
-    context->ssl = SSL_CTX_new(options->server ? TLS_server_method() : TLS_client_method());
-    enum err err = ERR_NOMEM;
-    if (!context->socket || !context->ssl ||
-        !SSL_CTX_set_min_proto_version(context->ssl, TLS1_2_VERSION)) {
-        goto err_free;
-    }
-    set_modes(context->ssl, options);
-    err = load_authorities(context->ssl, options, complaint);
-    if (!err) {
-        err = load_certificate(context->ssl, options, complaint);
-    }
-    if (!err) {
-        *ret_context = context;
-        return OK;
-    }
-err_free:
-    ERR_clear_error();
-    tls_context_unref(context);
-    return err;
-}
-
-void tls_context_unref(struct tls_context *context)
-{
-    if (!context || --context->refs > 0) {
-        return;
-    }
-    SSL_CTX_free(context->ssl);
-    BIO_meth_free(context->socket);
-    free(context);
 }
 
 /* --- The stream --- */
@@ -189,7 +86,7 @@ static struct session *session_of(const struct stream *stream)
 static const char *refusal(SSL *ssl)
 {
     long verdict = SSL_get_verify_result(ssl);
-    return verdict != X509_V_OK ? X509_verify_cert_error_string(verdict) : last_reason();
+    return verdict != X509_V_OK ? X509_verify_cert_error_string(verdict) : tls_last_reason();
 }
 
 /* What OpenSSL's answer means; the error queue is this operation's alone. */
@@ -228,9 +125,11 @@ static void begin(void)
 
 static enum err tls_recv(struct stream *stream, void *bytes, size_t cap, size_t *ret_len)
 {
+    struct session *session = session_of(stream);
     begin();
     size_t len = 0;
-    int answer = SSL_read_ex(session_of(stream)->ssl, bytes, cap, &len);
+    int answer = SSL_read_ex(session->ssl, bytes, cap, &len);
+    stream->drained = !session->filled && !SSL_has_pending(session->ssl);
     if (answer != 1) {
         return outcome(stream, answer);
     }
@@ -250,13 +149,13 @@ static enum err write_record(struct stream *stream, const void *bytes, size_t le
 static size_t gather(const struct iovec *parts, int count, size_t skip, char *record)
 {
     size_t len = 0;
-    for (int i = 0; i < count && len < RECORD_MAX; i++) {
+    for (int i = 0; i < count && len < TLS_RECORD_MAX; i++) {
         size_t have = parts[i].iov_len;
         if (skip >= have) {
             skip -= have;
             continue;
         }
-        size_t n = have - skip < RECORD_MAX - len ? have - skip : RECORD_MAX - len;
+        size_t n = have - skip < TLS_RECORD_MAX - len ? have - skip : TLS_RECORD_MAX - len;
         memcpy(record + len, (const char *)parts[i].iov_base + skip, n);
         len += n;
         skip = 0;
@@ -267,7 +166,7 @@ static size_t gather(const struct iovec *parts, int count, size_t skip, char *re
 static enum err send_gathered(struct stream *stream, const struct iovec *parts, int count,
                               size_t *sent)
 {
-    char record[RECORD_MAX];
+    char record[TLS_RECORD_MAX];
     for (;;) {
         size_t len = gather(parts, count, *sent, record);
         size_t n = 0;
@@ -309,14 +208,53 @@ static enum err tls_send(struct stream *stream, const struct iovec *parts, int c
     return OK;
 }
 
+static enum err attach(struct session *session)
+{
+    session->ssl = SSL_new(session->context->ssl);
+    BIO *bio = BIO_new(session->context->socket);
+    if (!session->ssl || !bio) {
+        BIO_free(bio);
+        return ERR_NOMEM;
+    }
+    BIO_set_data(bio, session);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(session->ssl, bio, bio);
+    return OK;
+}
+
+/* The client speaks first; until it does, it costs no more than plain TCP. */
+static enum err await_client(struct stream *stream)
+{
+    char byte;
+    ssize_t n = recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (n < 0 && would_block()) {
+        stream->wants_write = false;
+        return ERR_AGAIN;
+    }
+    if (n <= 0) {
+        return n == 0 || errno == ECONNRESET ? ERR_CLOSED : ERR_IO;
+    }
+    struct session *session = session_of(stream);
+    enum err err = attach(session);
+    if (!err) {
+        SSL_set_accept_state(session->ssl);
+    }
+    return err;
+}
+
 static enum err tls_handshake(struct stream *stream)
 {
+    struct session *session = session_of(stream);
+    enum err err = session->ssl ? OK : await_client(stream);
+    if (err) {
+        return err;
+    }
     begin();
-    int answer = SSL_do_handshake(session_of(stream)->ssl);
+    int answer = SSL_do_handshake(session->ssl);
     if (answer == 1) {
         return OK;
     }
-    enum err err = outcome(stream, answer);
+    err = outcome(stream, answer);
     return err == ERR_IO && errno == EPROTO ? ERR_PROTO : err;
 }
 
@@ -327,34 +265,32 @@ static void session_free(struct session *session)
     free(session);
 }
 
-static void tls_close(struct stream *stream)
+static void say_goodbye(struct session *session)
 {
-    struct session *session = session_of(stream);
-    if (!session->broken && SSL_is_init_finished(session->ssl)) {
+    if (session->ssl && !session->broken && SSL_is_init_finished(session->ssl) &&
+        !(SSL_get_shutdown(session->ssl) & SSL_SENT_SHUTDOWN)) {
         begin();
         (void)SSL_shutdown(session->ssl);
     }
     ERR_clear_error();
+}
+
+static enum err tls_finish(struct stream *stream)
+{
+    say_goodbye(session_of(stream));
+    return shutdown(stream->fd, SHUT_WR) == 0 ? OK : ERR_IO;
+}
+
+static void tls_close(struct stream *stream)
+{
+    struct session *session = session_of(stream);
+    say_goodbye(session);
     session_free(session);
     stream->tls = NULL;
     close(stream->fd);
 }
 
-static const struct stream_ops tls_ops = {tls_recv, tls_send, tls_handshake, tls_close};
-
-static enum err attach(struct session *session, int fd)
-{
-    session->ssl = SSL_new(session->context->ssl);
-    BIO *bio = BIO_new(session->context->socket);
-    if (!session->ssl || !bio) {
-        BIO_free(bio);
-        return ERR_NOMEM;
-    }
-    BIO_set_data(bio, (void *)(intptr_t)fd);
-    BIO_set_init(bio, 1);
-    SSL_set_bio(session->ssl, bio, bio);
-    return OK;
-}
+static const struct stream_ops tls_ops = {tls_recv, tls_send, tls_handshake, tls_finish, tls_close};
 
 static bool is_address(const char *name)
 {
@@ -374,23 +310,28 @@ static enum err expect(SSL *ssl, const char *server_name)
                : ERR_INVALID;
 }
 
-/* Client with a server name, server without. */
-static enum err init_tls(struct stream *stream, int fd, struct tls_context *context,
-                         const char *server_name)
+static struct session *session_new(struct tls_context *context, int fd)
 {
     struct session *session = calloc(1, sizeof *session);
+    if (session) {
+        session->context = tls_context_ref(context);
+        session->fd = fd;
+    }
+    return session;
+}
+
+enum err stream_init_tls_client(struct stream *stream, int fd, struct tls_context *context,
+                                const char *server_name)
+{
+    struct session *session = session_new(context, fd);
     if (!session) {
         close(fd);
         return ERR_NOMEM;
     }
-    context->refs++;
-    session->context = context;
-    enum err err = attach(session, fd);
-    if (!err && server_name) {
+    enum err err = attach(session);
+    if (!err) {
         SSL_set_connect_state(session->ssl);
         err = expect(session->ssl, server_name);
-    } else if (!err) {
-        SSL_set_accept_state(session->ssl);
     }
     if (err) {
         session_free(session);
@@ -401,19 +342,24 @@ static enum err init_tls(struct stream *stream, int fd, struct tls_context *cont
     return OK;
 }
 
-enum err stream_init_tls_client(struct stream *stream, int fd, struct tls_context *context,
-                                const char *server_name)
-{
-    return init_tls(stream, fd, context, server_name);
-}
-
 enum err stream_init_tls_server(struct stream *stream, int fd, struct tls_context *context)
 {
-    return init_tls(stream, fd, context, NULL);
+    struct session *session = session_new(context, fd);
+    if (!session) {
+        close(fd);
+        return ERR_NOMEM;
+    }
+    *stream = (struct stream){.ops = &tls_ops, .tls = session, .fd = fd};
+    return OK;
 }
 
 const char *stream_tls_why(const struct stream *stream)
 {
     const struct session *session = stream->tls;
     return session && session->why ? session->why : "the peer broke off";
+}
+
+bool stream_tls_resumed(const struct stream *stream)
+{
+    return SSL_session_reused(session_of(stream)->ssl);
 }

@@ -12,6 +12,8 @@
 #include "net/internal.h"
 #include "util/clock.h"
 
+enum { REFUSALS_A_SECOND = 5 };
+
 bool net_conn_await_writable(struct net_conn *conn)
 {
     if (conn->awaits_writable) {
@@ -25,18 +27,49 @@ bool net_conn_await_writable(struct net_conn *conn)
     return true;
 }
 
+/* --- TLS --- */
+
+static void count_handshake(struct net_conn *conn, enum net_tls_end end)
+{
+    conn->server->stats.handshakes[end]++;
+}
+
+/* Who sends what is no TLS is told in the log; who only goes away, as scanners do, is not. */
+static void refuse_handshake(struct net_conn *conn)
+{
+    uint32_t suppressed = 0;
+    count_handshake(conn, NET_TLS_REFUSED);
+    if (log_limit_allows(&conn->server->refusals, REFUSALS_A_SECOND, &suppressed)) {
+        char peer[NET_PEER_MAX];
+        net_conn_peer(conn, peer);
+        log_info("tls handshake failed", LOG_CSTR("why", stream_tls_why(&conn->stream)),
+                 LOG_CSTR("peer", peer), LOG_U64("suppressed", suppressed));
+    }
+    net_conn_close(conn, NET_CLOSED_ERROR);
+}
+
+static void open_up(struct net_conn *conn)
+{
+    conn->state = NET_OPEN;
+    if (stream_is_tls(&conn->stream)) {
+        count_handshake(conn, stream_tls_resumed(&conn->stream) ? NET_TLS_RESUMED : NET_TLS_FULL);
+    }
+    if (conn->queue.bytes > 0) {
+        net_flusher_mark(&conn->server->flusher, conn);
+    }
+}
+
 /* Whether it is open now. */
 static bool shake_hands(struct net_conn *conn)
 {
     enum err err = stream_handshake(&conn->stream);
     if (err == OK) {
-        conn->state = NET_OPEN;
-        if (conn->queue.bytes > 0) {
-            net_flusher_mark(&conn->server->flusher, conn);
-        }
+        open_up(conn);
         return true;
     }
-    if (err != ERR_AGAIN) {
+    if (err == ERR_PROTO) {
+        refuse_handshake(conn);
+    } else if (err != ERR_AGAIN) {
         net_conn_close(conn, err == ERR_CLOSED ? NET_CLOSED_BY_PEER : NET_CLOSED_ERROR);
     } else if (conn->stream.wants_write) {
         (void)net_conn_await_writable(conn);
@@ -109,13 +142,24 @@ static void read_some(struct net_conn *conn)
     }
 }
 
+static void visit(struct net_conn *conn)
+{
+    if (conn->state == NET_HANDSHAKE) {
+        if (!shake_hands(conn)) {
+            return;
+        }
+        conn->readable = true; /* TLS may hold more than the handshake */
+    }
+    read_some(conn);
+}
+
 bool net_conns_read(struct net_server *server)
 {
     uint64_t start = clock_monotonic_us();
     struct list *node;
     while ((node = list_pop_front(&server->unread))) {
         list_push_back(&server->conns, node);
-        read_some(list_entry(node, struct net_conn, node));
+        visit(list_entry(node, struct net_conn, node));
         if (clock_monotonic_us() - start >= server->options.slice_us / NET_SHARE) {
             break;
         }
@@ -132,10 +176,9 @@ void net_conn_on_ready(void *arg, unsigned ready)
     conn->readable |= (ready & LOOP_READABLE) != 0;
     conn->end_is_known |= (ready & LOOP_ENDED) != 0;
     if (conn->state == NET_HANDSHAKE) {
-        if (!shake_hands(conn)) {
-            return;
-        }
-        conn->readable = true; /* TLS may hold more than the handshake */
+        /* Each costs a signature, so a turn has only so many of them. */
+        read_later(conn);
+        return;
     }
     if (conn->blocked_on & ready) {
         net_flusher_unblock(&conn->server->flusher, conn);
@@ -158,7 +201,12 @@ struct net_conn *net_conn_new(struct net_server *server, int fd)
         close(fd);
         return NULL;
     }
-    stream_init_plain(&conn->stream, fd);
+    if (!server->options.tls) {
+        stream_init_plain(&conn->stream, fd);
+    } else if (stream_init_tls_server(&conn->stream, fd, server->options.tls)) {
+        free(conn);
+        return NULL;
+    }
     conn->server = server;
     conn->state = NET_HANDSHAKE;
     list_init(&conn->place);
@@ -166,9 +214,9 @@ struct net_conn *net_conn_new(struct net_server *server, int fd)
     server->stats.connections++;
     if (loop_sockets_add(server->sockets, fd, conn)) {
         net_conn_close(conn, NET_CLOSED_ERROR);
-    } else {
-        (void)shake_hands(conn);
-    }
+    } else if (!stream_is_tls(&conn->stream)) {
+        open_up(conn);
+    } /* else the client speaks first */
     return conn;
 }
 
@@ -241,6 +289,10 @@ void net_conn_close(struct net_conn *conn, enum net_close_reason reason)
     if (conn->state == NET_CLOSING) {
         return;
     }
+    if (conn->state == NET_HANDSHAKE && stream_is_tls(&conn->stream) &&
+        reason != NET_CLOSED_ERROR) {
+        count_handshake(conn, NET_TLS_ABANDONED);
+    }
     conn->state = NET_CLOSING;
     conn->reason = (uint8_t)reason;
     server->stats.queued_bytes -= conn->queue.bytes;
@@ -270,7 +322,7 @@ void net_conn_linger(struct net_conn *conn)
 {
     /* Closing at once would answer what the peer still sends with a reset, and a reset can take our
      * last bytes away from it (RFC 9112 section 9.6). */
-    if (conn->peer_ended || shutdown(conn->stream.fd, SHUT_WR)) {
+    if (conn->peer_ended || stream_finish(&conn->stream)) {
         net_conn_close(conn, NET_CLOSED_BY_US);
         return;
     }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "log/log.h"
 #include "loop/loop.h"
 #include "loop/sockets.h"
 #include "net/conn.h"
@@ -59,13 +60,13 @@ struct net_server {
     struct net_listener listener;
     struct net_flusher flusher;
     struct loop_sockets *sockets;
-    struct list conns; /* all but those in `unread` */
-    struct list
-        unread; /* used up their reads of a turn, or may read again: something may be there */
+    struct list conns;  /* all but those in `unread` */
+    struct list unread; /* used up their reads of a turn, or may read again, or shake hands */
     struct list closing;
     struct loop_task read_task;
     struct loop_task close_task;
     struct net_server_stats stats;
+    struct log_limit refusals; /* lines about TLS handshakes */
     char *read_buffer;
 };
 

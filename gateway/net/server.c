@@ -53,12 +53,19 @@ static void close_slice(struct loop_task *task)
     }
 }
 
+const char *net_tls_end_name(size_t end)
+{
+    static const char *const names[NET_TLS_ENDS] = {"full", "resumed", "refused", "abandoned"};
+    return names[end];
+}
+
 static void destroy(struct net_server *server)
 {
     net_flusher_fini(&server->flusher);
     loop_task_cancel(&server->read_task);
     loop_task_cancel(&server->close_task);
     loop_sockets_free(server->sockets);
+    tls_context_unref(server->options.tls);
     free(server->read_buffer);
     free(server);
 }
@@ -72,6 +79,9 @@ static struct net_server *make(struct loop *loop, const struct net_server_option
     }
     *server = (struct net_server){.loop = loop, .options = *options, .ops = ops, .owner = owner};
     server->options.host = NULL; /* the caller's, who needs not keep it */
+    if (options->tls) {
+        tls_context_ref(options->tls);
+    }
     if (server->options.queue_bytes > NET_QUEUE_BYTES_MAX) {
         server->options.queue_bytes = NET_QUEUE_BYTES_MAX;
     }
@@ -111,6 +121,18 @@ enum err net_server_open(struct loop *loop, const struct net_server_options *opt
 void net_server_set_max_connections(struct net_server *server, size_t max)
 {
     server->options.max_connections = max;
+}
+
+void net_server_set_tls(struct net_server *server, struct tls_context *tls)
+{
+    struct tls_context *old = server->options.tls;
+    server->options.tls = tls ? tls_context_ref(tls) : NULL;
+    tls_context_unref(old);
+}
+
+const struct tls_context *net_server_tls(const struct net_server *server)
+{
+    return server->options.tls;
 }
 
 void net_server_stop(struct net_server *server)

@@ -10,11 +10,23 @@
 
 #include "loop/loop.h"
 #include "net/conn.h"
+#include "stream/tls.h"
 #include "util/attr.h"
 #include "util/buf.h"
 #include "util/err.h"
 
 struct net_server;
+
+/* How the TLS handshakes of new connections have ended. */
+enum net_tls_end {
+    NET_TLS_FULL,
+    NET_TLS_RESUMED,   /* with a ticket of an earlier connection */
+    NET_TLS_REFUSED,   /* what the peer sent is not TLS, or none that we speak */
+    NET_TLS_ABANDONED, /* the peer went away, or time was up */
+    NET_TLS_ENDS,
+};
+/* "full", "resumed", "refused", "abandoned". */
+const char *net_tls_end_name(size_t end);
 
 struct net_server_options {
     const char *host; /* address to bind; NULL or "" for all, IPv6 and IPv4 */
@@ -30,6 +42,7 @@ struct net_server_options {
     uint64_t stall_ms;  /* a queue that makes no progress for so long closes its connection */
     uint64_t slice_us;  /* longest stretch of one flushing pass within a turn; reading from many
                            and closing many get a quarter of it each */
+    struct tls_context *tls; /* what new connections must speak; NULL: plain. Counted */
 };
 
 struct net_server_ops {
@@ -45,6 +58,7 @@ struct net_server_stats {
     uint64_t bytes_in, bytes_out;
     uint64_t sends;        /* system calls */
     uint64_t queued_bytes; /* now, over all connections */
+    uint64_t handshakes[NET_TLS_ENDS];
 };
 
 /* Binds and listens; borrows loop. On failure *complaint says what and why. */
@@ -53,6 +67,10 @@ MUST_CHECK enum err net_server_open(struct loop *loop, const struct net_server_o
                                     struct net_server **ret_server, struct buf *complaint);
 /* Those that there are stay. */
 void net_server_set_max_connections(struct net_server *server, size_t max);
+/* For new connections, as in the options; those that there are stay with the old one. */
+void net_server_set_tls(struct net_server *server, struct tls_context *tls);
+/* NULL: plain. Borrowed until the next change. */
+const struct tls_context *net_server_tls(const struct net_server *server);
 /* Stops listening; connections go on. Idempotent. */
 void net_server_stop(struct net_server *server);
 /* Closes everything and frees. Not from inside a callback. NULL is fine. */

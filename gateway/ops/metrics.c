@@ -17,6 +17,7 @@ struct reading {
     const struct net_server_stats *net;
     bool draining;
     uint64_t started_ms;
+    uint64_t tls_expires_ms; /* UINT64_MAX: there is no certificate */
 };
 
 static void write_table(const struct reading *reading, struct exposition *text)
@@ -29,6 +30,7 @@ static void write_table(const struct reading *reading, struct exposition *text)
     const struct loop_stats *loop = loop_stats(app->loop);
     bool draining = reading->draining;
     uint64_t started_ms = reading->started_ms;
+    uint64_t tls_expires_ms = reading->tls_expires_ms;
 #define GAUGE   "gauge"
 #define COUNTER "counter"
 #define GROUP(title)
@@ -45,6 +47,11 @@ static void write_table(const struct reading *reading, struct exposition *text)
 #include "ops/metrics.def"
 }
 
+static uint64_t expires_ms(const struct tls_context *tls)
+{
+    return tls ? (uint64_t)tls_context_expires(tls) * 1000 : UINT64_MAX;
+}
+
 enum err ops_metrics_write(const struct ops_sources *sources, struct buf *out)
 {
     static const struct eio_fleet_stats alone;
@@ -57,6 +64,7 @@ enum err ops_metrics_write(const struct ops_sources *sources, struct buf *out)
         .net = net_server_stats(sources->net),
         .draining = ops_draining(sources->drain),
         .started_ms = (uint64_t)sources->started_ms,
+        .tls_expires_ms = expires_ms(net_server_tls(sources->net)),
     };
     struct exposition text = {.out = out};
     write_table(&reading, &text);

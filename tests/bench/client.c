@@ -12,6 +12,7 @@
 #include "fleet.h"
 #include "http.h"
 #include "packet.h"
+#include "secure.h"
 #include "util/clock.h"
 #include "wire.h"
 
@@ -21,12 +22,12 @@ enum { QUOTE_MAX = 48 };
 static const char separator = '\x1e';
 
 static const char *const state_names[CLIENT_STATES] = {
-    [CLIENT_UNUSED] = "unused",         [CLIENT_CONNECTING] = "connecting",
-    [CLIENT_UPGRADING] = "upgrading",   [CLIENT_OPENING] = "opening",
-    [CLIENT_JOINING] = "joining",       [CLIENT_GREETING] = "greeting",
-    [CLIENT_READY] = "ready",           [CLIENT_SUBSCRIBING] = "subscribing",
-    [CLIENT_SUBSCRIBED] = "subscribed", [CLIENT_CLOSING] = "closing",
-    [CLIENT_CLOSED] = "closed",
+    [CLIENT_UNUSED] = "unused",           [CLIENT_CONNECTING] = "connecting",
+    [CLIENT_SECURING] = "securing",       [CLIENT_UPGRADING] = "upgrading",
+    [CLIENT_OPENING] = "opening",         [CLIENT_JOINING] = "joining",
+    [CLIENT_GREETING] = "greeting",       [CLIENT_READY] = "ready",
+    [CLIENT_SUBSCRIBING] = "subscribing", [CLIENT_SUBSCRIBED] = "subscribed",
+    [CLIENT_CLOSING] = "closing",         [CLIENT_CLOSED] = "closed",
 };
 
 void client_move(struct fleet *fleet, struct client *client, enum client_state state)
@@ -38,6 +39,8 @@ void client_move(struct fleet *fleet, struct client *client, enum client_state s
 
 void client_hang_up(struct fleet *fleet, struct client *client)
 {
+    SSL_free(client->ssl);
+    client->ssl = NULL;
     close(client->fd);
     client->fd = -1;
     free(client->held);
@@ -89,7 +92,9 @@ static void end_quoting(struct fleet *fleet, struct client *client, const char *
 /* What a client sends is tiny, so a socket that does not take it at once has failed. */
 static void send_all(struct fleet *fleet, struct client *client, const char *bytes, size_t len)
 {
-    if (send(client->fd, bytes, len, MSG_NOSIGNAL) != (ssize_t)len) {
+    bool sent = client->ssl != NULL ? secure_send(client->ssl, bytes, len)
+                                    : send(client->fd, bytes, len, MSG_NOSIGNAL) == (ssize_t)len;
+    if (!sent) {
         client_end(fleet, client, "send failed");
     }
 }
@@ -146,19 +151,49 @@ static void send_packet(struct fleet *fleet, struct client *client, const char *
     }
 }
 
-void client_upgrade(struct fleet *fleet, struct client *client)
+static void ask_for_session(struct fleet *fleet, struct client *client)
 {
-    int error = 0;
-    socklen_t len = sizeof(error);
-    if (getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0) {
-        client_end(fleet, client, "connection refused");
-    } else if (fleet->options->polling) {
+    if (fleet->options->polling) {
         client_move(fleet, client, CLIENT_OPENING);
         next_request(fleet, client);
     } else {
         char request[HTTP_REQUEST_MAX];
         client_move(fleet, client, CLIENT_UPGRADING);
         send_all(fleet, client, request, http_websocket(fleet, request));
+    }
+}
+
+static void shake_hands(struct fleet *fleet, struct client *client)
+{
+    enum err err = secure_handshake(client->ssl);
+    if (err == OK) {
+        ask_for_session(fleet, client);
+    } else if (err != ERR_AGAIN) {
+        client_end(fleet, client, secure_why());
+    }
+}
+
+static void begin_tls(struct fleet *fleet, struct client *client)
+{
+    client_move(fleet, client, CLIENT_SECURING);
+    client->ssl = secure_new(fleet->tls, client->fd);
+    if (client->ssl == NULL) {
+        client_end(fleet, client, "no memory");
+    } else {
+        shake_hands(fleet, client);
+    }
+}
+
+void client_begin(struct fleet *fleet, struct client *client)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+    if (getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0) {
+        client_end(fleet, client, "connection refused");
+    } else if (fleet->tls != NULL) {
+        begin_tls(fleet, client);
+    } else {
+        ask_for_session(fleet, client);
     }
 }
 
@@ -447,7 +482,14 @@ static void hold(struct fleet *fleet, struct client *client, const char *bytes, 
     client->held_len = (uint32_t)len;
 }
 
-void client_read(struct fleet *fleet, struct client *client)
+static ssize_t receive(struct client *client, char *bytes, size_t cap)
+{
+    return client->ssl != NULL ? secure_recv(client->ssl, bytes, cap)
+                               : recv(client->fd, bytes, cap, 0);
+}
+
+/* Whether something came. */
+static bool read_once(struct fleet *fleet, struct client *client)
 {
     size_t len = client->held_len;
     if (len > 0) {
@@ -456,14 +498,31 @@ void client_read(struct fleet *fleet, struct client *client)
         client->held = NULL;
         client->held_len = 0;
     }
-    ssize_t n = recv(client->fd, fleet->scratch + len, FLEET_SCRATCH_SIZE - len, 0);
-    if (n <= 0) {
+    ssize_t n = receive(client, fleet->scratch + len, FLEET_SCRATCH_SIZE - len);
+    if (n == 0 || (n < 0 && errno != EAGAIN)) {
         client_end(fleet, client, n == 0 ? "hung up by the server" : strerror(errno));
-        return;
+        return false;
     }
-    len += (size_t)n;
+    len += n > 0 ? (size_t)n : 0;
     size_t used = take_bytes(fleet, client, fleet->scratch, len, clock_monotonic_us());
     if (client->fd >= 0 && used < len) {
         hold(fleet, client, fleet->scratch + used, len - used);
+    }
+    return n > 0;
+}
+
+/* TLS may hold more than one piece of what the socket has shown once. */
+static bool has_more(const struct client *client)
+{
+    return client->ssl != NULL && secure_pending(client->ssl);
+}
+
+void client_read(struct fleet *fleet, struct client *client)
+{
+    if (client->state == CLIENT_SECURING) {
+        shake_hands(fleet, client);
+        return;
+    }
+    while (read_once(fleet, client) && has_more(client)) {
     }
 }

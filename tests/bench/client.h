@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <openssl/types.h>
+
 struct fleet;
 
 enum { CLIENT_SID_MAX = 40, CLIENT_PID_MAX = 28, CLIENT_OFFSET_MAX = 20 };
@@ -16,6 +18,7 @@ enum { CLIENT_SID_MAX = 40, CLIENT_PID_MAX = 28, CLIENT_OFFSET_MAX = 20 };
 enum client_state {
     CLIENT_UNUSED,
     CLIENT_CONNECTING,  /* TCP */
+    CLIENT_SECURING,    /* TLS shakes hands */
     CLIENT_UPGRADING,   /* the HTTP request is out */
     CLIENT_OPENING,     /* waits for the Engine.IO handshake */
     CLIENT_JOINING,     /* the token is out */
@@ -40,6 +43,7 @@ struct client {
     uint16_t rooms;      /* that it has subscribed to */
     uint32_t next_event; /* sequence number that it expects */
     uint32_t held_len;
+    SSL *ssl;                       /* or NULL: plain */
     char *held;                     /* the beginning of an incomplete frame or response, or NULL */
     char *due;                      /* packets that the next POST takes along, or NULL */
     char sid[CLIENT_SID_MAX];       /* of Engine.IO, where it polls */
@@ -49,14 +53,14 @@ struct client {
 
 void client_move(struct fleet *fleet, struct client *client, enum client_state state);
 
-/* TCP stands, or could not: asks for the WebSocket, or the session. */
-void client_upgrade(struct fleet *fleet, struct client *client);
+/* TCP stands, or could not: on to TLS, or to asking for the WebSocket, or the session. */
+void client_begin(struct fleet *fleet, struct client *client);
 void client_subscribe(struct fleet *fleet, struct client *client);
 /* Where it is ready and polls: waits for whatever may come, as fleet.poll_ready says. */
 void client_poll(struct fleet *fleet, struct client *client);
 /* The closing handshake; one that has not got so far, or has a poll open, hangs up. */
 void client_close(struct fleet *fleet, struct client *client);
-/* Something has arrived. */
+/* Something has arrived, in any state after CONNECTING. */
 void client_read(struct fleet *fleet, struct client *client);
 
 /* The connection is over, or must be: counts what that means in the client's state. */

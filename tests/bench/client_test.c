@@ -183,7 +183,7 @@ static void polls_from_the_handshake_to_the_subscription(void **state)
     for (size_t step = 1; step < 200; step += 7) {
         struct fixture fixture;
         open_fixture_as(&fixture, &polling, CLIENT_CONNECTING);
-        client_upgrade(&fixture.fleet, fixture.client);
+        client_begin(&fixture.fleet, fixture.client);
         assert_non_null(strstr(sent(&fixture), "GET /socket.io/?EIO=4&transport=polling HTTP/1.1"));
         respond(&fixture, "0{\"sid\":\"abc\"}", step);
         const char *post = sent(&fixture);

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "secure.h"
 #include "source.h"
 
 enum { EVENTS_PER_TURN = 256 };
@@ -100,7 +101,7 @@ void fleet_turn(struct fleet *fleet, uint64_t timeout_us)
         struct client *client = &fleet->clients[events[i].data.u32];
         if (client->state == CLIENT_CONNECTING) {
             watch(fleet, events[i].data.u32, EPOLL_CTL_MOD, EPOLLIN);
-            client_upgrade(fleet, client);
+            client_begin(fleet, client);
         } else if (client->fd >= 0) {
             client_read(fleet, client);
         }
@@ -126,7 +127,8 @@ enum err fleet_init(struct fleet *fleet, const struct fleet_options *options, un
     }
     fleet->scratch = malloc(FLEET_SCRATCH_SIZE);
     fleet->clients = calloc(count, sizeof(*fleet->clients));
-    if (fleet->scratch == NULL || fleet->clients == NULL) {
+    fleet->tls = options->tls ? secure_context() : NULL;
+    if (fleet->scratch == NULL || fleet->clients == NULL || (options->tls && !fleet->tls)) {
         fleet->count = 0;
         fleet_fini(fleet);
         return ERR_NOMEM;
@@ -147,6 +149,7 @@ void fleet_fini(struct fleet *fleet)
     }
     free(fleet->clients);
     free(fleet->scratch);
+    SSL_CTX_free(fleet->tls);
     if (fleet->epoll_fd >= 0) {
         close(fleet->epoll_fd);
     }

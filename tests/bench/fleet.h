@@ -2,9 +2,9 @@
  * N authenticated clients of a server in one thread: each with Engine.IO 4 and Socket.IO 5 over a
  * WebSocket or by polling, its own user and token, one of many loopback source addresses.
  *
- * A client costs this program less than 150 bytes; it owns bytes on the heap only while a frame of
- * it is incomplete or a POST of it is due. The clients answer pings by themselves; everything else
- * is asked for.
+ * A client costs this program less than 150 bytes, without TLS; it owns bytes on the heap only
+ * while a frame of it is incomplete or a POST of it is due. The clients answer pings by themselves;
+ * everything else is asked for.
  */
 #ifndef BENCH_FLEET_H
 #define BENCH_FLEET_H
@@ -37,6 +37,7 @@ struct fleet_options {
     unsigned first_user; /* the user number of client 0; the others' follow */
     unsigned rooms;      /* client i's room is market:<1 + i % rooms> */
     unsigned sources;    /* loopback source addresses to spread over */
+    bool tls;            /* instead of plain TCP */
     bool bare;     /* a client is ready when it has the Engine.IO handshake: no token, no room */
     bool polling;  /* instead of WebSocket; a client polls only while it waits for something */
     bool recovery; /* clients ask for Connection State Recovery */
@@ -63,6 +64,7 @@ struct fleet {
     char first_failure[128];    /* why, for the report; empty where nothing failed */
     struct sockaddr_in address; /* private, as what follows */
     struct in_addr next_address;
+    SSL_CTX *tls; /* NULL: plain */
     int epoll_fd;
     char *scratch; /* FLEET_SCRATCH_SIZE bytes that all clients read into */
 };

@@ -3,6 +3,7 @@
  * through Redis, and an account of every delivery. Usage: see usage() and work.h.
  */
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,7 @@ static const char usage_text[] =
     "  --keep              publish all events by it\n"
     "  --bare              clients stop at the Engine.IO handshake\n"
     "  --polling           clients poll instead of opening a WebSocket\n"
+    "  --tls               over TLS, with a full handshake each; any certificate will do\n"
     "  --recovery          clients ask for Connection State Recovery\n"
     "  --sources N         loopback addresses to connect from (200)\n"
     "  --concurrency N     handshakes under way at once (64)\n"
@@ -63,6 +65,7 @@ static const struct option long_options[] = {
     {"script", required_argument, NULL, 'l'},
     {"bare", no_argument, NULL, 'b'},
     {"polling", no_argument, NULL, 'o'},
+    {"tls", no_argument, NULL, 'e'},
     {"next-host", required_argument, NULL, 'N'},
     {"first-user", required_argument, NULL, 'u'},
     {"keep", no_argument, NULL, 'k'},
@@ -117,6 +120,9 @@ static bool set_fleet_option(struct options *options, int option)
         return true;
     case 'o':
         options->fleet.polling = true;
+        return true;
+    case 'e':
+        options->fleet.tls = true;
         return true;
     case 'v':
         options->fleet.recovery = true;
@@ -250,5 +256,6 @@ int main(int argc, char **argv)
         return 2;
     }
     raise_file_limit();
+    signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
     return run(&options, argv + optind);
 }

@@ -16,6 +16,7 @@ class Scenario:
     recovery: bool = False  # the clients ask for it, where the server has it
     once: bool = False  # in the first turn only
     settings: tuple = ()  # for the gateway
+    tls: bool = False
     at: int = 0  # of a curve: how many there are of what it is over
 
 
@@ -60,6 +61,11 @@ def scenarios(size):
         Scenario("poll-idle", many, [
             warm, ("connect", "connect"), ("idle", "idle:3"), ("close", "close")],
             polling, options=("--polling",), recovery=True, once=True),
+        Scenario("tls", clients, [
+            warm, ("connect", "connect"), ("idle", "idle:3"), ("subscribe", "subscribe"),
+            (None, "fanout:1:3"), ("one", f"fanout:1:{events}"),
+            (None, "fanout:16:32"), ("sixteen", f"fanout:16:{events * 16}"), ("close", "close")],
+            _names(lambda server: server.tls), options=("--tls",), tls=True),
     ]
 
 
@@ -190,7 +196,22 @@ FIGURES = [
     Figure("poll", "connect", "polling: handshakes a second", lambda r: r["per_second"], ",.0f"),
     Figure("poll", "one", "polling, fan-out one at a time: CPU µs a delivery",
            lambda r: r["server_cpu_us_each"], ",.2f", False),
+    Figure("tls", "connect", "TLS: full handshakes a second", lambda r: r["per_second"], ",.0f"),
+    Figure("tls", "connect", "TLS: CPU µs a full handshake", lambda r: r["server_cpu_us_each"],
+           ",.1f", False),
+    Figure("tls", "idle", "TLS, idle: bytes a client", lambda r: r["bytes_per_client"], ",.0f",
+           False),
+    Figure("tls", "one", "TLS, fan-out one at a time: CPU µs a delivery",
+           lambda r: r["server_cpu_us_each"], ",.2f", False),
+    Figure("tls", "sixteen", "TLS, fan-out 16 in flight: deliveries a second",
+           lambda r: r["per_second"], ",.0f"),
+    Figure("tls", "sixteen", "TLS, fan-out 16 in flight: CPU µs a delivery",
+           lambda r: r["server_cpu_us_each"], ",.2f", False),
 ]
+
+# What is measured over TLS as in the scenario "room" over plain TCP.
+TLS_FIGURES = [figure for figure in FIGURES if figure.scenario == "room"
+               and figure.key in ("connect", "idle", "one", "sixteen")]
 
 
 @dataclasses.dataclass

@@ -63,8 +63,17 @@ def _figures_table(median, shown, sizes):
         cells = [_cell(figure, median, server, own) for server in shown]
         if any(cell != "–" for cell in cells):
             yield f"| {figure.title.format(**sizes)} | " + " | ".join(cells) + " |"
-    yield "| TLS towards clients | " + " | ".join(
-        "not there: a proxy does it" if server.name == "gateway" else "–" for server in shown) + " |"
+
+
+def _tls_table(median):
+    yield "| the gateway | plain TCP | TLS | |"
+    yield "|---|---|---|---|"
+    for figure in plan.TLS_FIGURES:
+        plain, tls = (median("gateway", scenario, figure.key, figure.read)
+                      for scenario in (figure.scenario, "tls"))
+        if plain and tls is not None:
+            yield (f"| {figure.title} | {format(plain, figure.form)} | {format(tls, figure.form)} | "
+                   f"×{_factor(tls / plain)} |")
 
 
 def _publish_table(median):
@@ -136,7 +145,7 @@ def _markdown(about, median, shown, absent, curves):
         yield from _curves_table(curves)
         yield ""
         yield f"![What one more costs]({name}-curves.svg)"
-    for part in (list(_publish_table(median)), list(_targets_table(median, sizes))):
+    for part in (list(_tls_table(median)), list(_publish_table(median)), list(_targets_table(median, sizes))):
         if len(part) > 2:
             yield ""
             yield from part

@@ -71,6 +71,14 @@ class Report(unittest.TestCase):
         self.assertEqual(len(files["full.jsonl"].splitlines()), 1 + len(results))
         self.assertEqual(files["full.svg"].count("<title>2.00</title>"), 1)
 
+    def test_tls_stands_beside_plain_tcp(self):
+        results = fanout("gateway", "one", 1000, 2.0) + [
+            line("gateway", "one", scenario="tls", per_second=400, server_cpu_us_each=5.0)]
+        text = written(results)["full.md"]
+        self.assertIn("| 1,000 | 400 | ×0.40 |", row(text, "fan-out, one at a time: deliveries a second | 1,000 | 400"))
+        self.assertIn("| 2.00 | 5.00 | ×2.50 |", row(text, "fan-out, one at a time: CPU µs a delivery | 2.00 | 5.00"))
+        self.assertNotIn("plain TCP", written(fanout("gateway", "one", 1000))["full.md"])
+
     def test_a_curve_is_told_for_each_size(self):
         results = [line("gateway", key, scenario=scenario.name, server_cpu_us_each=scenario.at,
                         bytes_per_client=7) for scenario in plan.curves("full")["clients"]

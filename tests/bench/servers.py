@@ -27,6 +27,7 @@ class Server:
     command: callable  # (build directory, port, Redis' port) -> list
     options: tuple = ()  # for the load generator
     polling: bool = False
+    tls: bool = False
     recovery: bool = False
     is_floor: bool = False
     prepare: callable = lambda: None  # raises NotHere
@@ -90,15 +91,15 @@ SCRIPT = HERE.parents[1] / "common/bus/publish.lua"
 
 SERVERS = [
     Server("gateway", "gateway", lambda build, *_: [build / "gateway/guesslyfe-gateway"],
-           options=("--script", str(SCRIPT)), polling=True, recovery=True),
+           options=("--script", str(SCRIPT)), polling=True, recovery=True, tls=True),
     Server("floor-1", "floor: one `send` a delivery", _floor(1), is_floor=True),
     Server("floor-16", "floor: 16 messages a `send`", _floor(16), is_floor=True),
-    Server("bun", "Bun (uWebSockets)", lambda *_: [_bun(), PEERS / "bun.mjs"],
+    Server("bun", "Bun (uWebSockets)", lambda *_: [_bun(), PEERS / "bun.mjs"], tls=True,
            prepare=_prepare_bun),
     Server("socketioxide", "socketioxide", lambda *_: [OXIDE], polling=True,
            prepare=_prepare_socketioxide),
     Server("socket.io", "Socket.IO on Node", lambda *_: ["node", PEERS / "socketio.mjs"],
-           options=("--socketio",), polling=True, prepare=_npm_packages),
+           options=("--socketio",), polling=True, tls=True, prepare=_npm_packages),
 ]
 BY_NAME = {server.name: server for server in SERVERS}
 
@@ -122,6 +123,17 @@ def environment(port, redis_port, clients, rooms, settings):
     }
     result.update(setting.split("=", 1) for setting in settings)
     return result
+
+
+def certificate(directory):
+    """Of ECDSA P-256, as most servers have today; the settings that name its files."""
+    files = {"TLS_CERTIFICATE": directory / "server.crt", "TLS_KEY": directory / "server.key"}
+    if not files["TLS_KEY"].exists():
+        subprocess.run([_tool("openssl", "Debian's openssl"), "req", "-x509", "-newkey", "ec",
+                        "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                        "-subj", "/CN=bench", "-keyout", files["TLS_KEY"],
+                        "-out", files["TLS_CERTIFICATE"]], check=True, capture_output=True)
+    return [f"{name}={path}" for name, path in files.items()]
 
 
 def longest_turn(ops_port):

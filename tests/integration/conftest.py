@@ -92,8 +92,8 @@ def node():
 @pytest.fixture
 def connect(node):
     """
-    connect(gateway, token=…, version=4, transports=[…], wait=True, **options): an official client; all are
-    disconnected after the test. version is 3 or 4 (JavaScript) or "python".
+    connect(gateway, token=…, version=4, transports=[…], wait=True, ca=…, **options): an official client; all are
+    disconnected after the test. version is 3 or 4 (JavaScript) or "python"; ca is the file of the CA to trust.
     """
     clients = []
 

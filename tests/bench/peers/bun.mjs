@@ -31,6 +31,10 @@ function subscribe(socket, packet) {
 const server = Bun.serve({
     hostname: '127.0.0.1',
     port: Number(process.env.PORT),
+    tls: process.env.TLS_CERTIFICATE && {
+        cert: Bun.file(process.env.TLS_CERTIFICATE),
+        key: Bun.file(process.env.TLS_KEY),
+    },
     fetch(request, server) {
         return server.upgrade(request) ? undefined : new Response('not a WebSocket', { status: 400 });
     },

@@ -1,11 +1,16 @@
 // Socket.IO on Node with its Redis adapter: the gateway's clients, and events through the adapter.
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { createAdapter } from '@socket.io/redis-adapter';
 import jsonwebtoken from 'jsonwebtoken';
 import { createClient } from 'redis';
 import { Server } from 'socket.io';
 
-const http = createServer();
+const { TLS_CERTIFICATE: cert, TLS_KEY: key } = process.env;
+const http = cert
+    ? createTlsServer({ cert: readFileSync(cert), key: readFileSync(key) })
+    : createServer();
 const publisher = createClient({ url: `redis://127.0.0.1:${process.env.REDIS_PORT}` });
 const subscriber = publisher.duplicate();
 await Promise.all([publisher.connect(), subscriber.connect()]);

@@ -14,8 +14,12 @@ class Certificates:
         for name in ("ca", "other-ca"):
             self._openssl("req", "-x509", *KEY, "-days", "2", "-subj", f"/CN={name}", "-keyout", f"{name}.key",
                           "-out", f"{name}.crt")
-        self._leaf("server", "subjectAltName=DNS:redis.test,IP:127.0.0.1")
+        self.renew("server")
         self._leaf("client", "extendedKeyUsage=clientAuth")
+
+    def renew(self, name: str) -> None:
+        """Another certificate for a server, with another key, in the place of the one before."""
+        self._leaf(name, "subjectAltName=DNS:redis.test,IP:127.0.0.1")
 
     def _leaf(self, name: str, extension: str) -> None:
         (self.directory / f"{name}.ext").write_text(extension)
@@ -38,6 +42,10 @@ class Certificates:
         """For redis.Redis."""
         return {"ssl": True, "ssl_ca_certs": self.path("ca.crt"), "ssl_certfile": self.path("client.crt"),
                 "ssl_keyfile": self.path("client.key")}
+
+    def gateway_settings(self) -> dict:
+        """Of a gateway whose clients speak TLS."""
+        return {"TLS_CERTIFICATE": self.path("server.crt"), "TLS_KEY": self.path("server.key")}
 
     def settings(self) -> dict:
         """Of our programs."""

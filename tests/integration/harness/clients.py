@@ -6,6 +6,7 @@ import threading
 import time
 from queue import Queue
 
+import requests
 import socketio
 
 from harness.gateway import REPOSITORY
@@ -120,6 +121,8 @@ class NodeDriver:
 
     def open(self, url: str, version: int, options: dict) -> NodeClient:
         client = NodeClient(self, f"c{next(self.numbers)}")
+        if "ca" in options:
+            options["ca"] = options["ca"].read_text()
         self.clients[client.name] = client
         self.ask("connect", client.name, version=version, url=url, options=options)
         return client
@@ -132,7 +135,10 @@ class NodeDriver:
 class PythonClient(Client):
     def __init__(self, url: str, options: dict):
         super().__init__()
-        self.socket = socketio.Client(reconnection=options.pop("reconnection", False))
+        http = requests.Session()
+        http.trust_env = False  # a CA of the environment's would go before ours
+        http.verify = str(options.pop("ca")) if "ca" in options else True
+        self.socket = socketio.Client(reconnection=options.pop("reconnection", False), http_session=http)
         self._keep_order()
         self.socket.on("connect", lambda: self.happened("connect", {"transport": self.socket.transport()}))
         self.socket.on("disconnect", lambda reason: self.happened("disconnect", {"reason": reason}))

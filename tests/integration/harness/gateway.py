@@ -39,7 +39,8 @@ class Gateway:
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         listening = until(self._listening, "the gateway listens")
         self.port, self.ops_port = int(listening["port"]), int(listening["ops"])
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.secure = settings.get("TLS_CERTIFICATE") is not None
+        self.url = f"{'https' if self.secure else 'http'}://127.0.0.1:{self.port}"
         self.ops_url = f"http://127.0.0.1:{self.ops_port}"
 
     def _listening(self) -> re.Match | None:

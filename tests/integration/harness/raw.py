@@ -12,7 +12,7 @@ class RawClient:
     """A WebSocket that speaks Socket.IO by hand; the handshake and CONNECT are done."""
 
     def __init__(self, gateway: Gateway, token: str | None, auth: dict | None = None, **options):
-        url = f"ws://127.0.0.1:{gateway.port}/socket.io/?EIO=4&transport=websocket"
+        url = f"ws{gateway.url.removeprefix('http')}/socket.io/?EIO=4&transport=websocket"
         self.socket = websocket.create_connection(url, timeout=DEADLINE, **options)
         self.handshake = json.loads(self.socket.recv()[1:])
         credentials = (auth or {}) | ({"token": token} if token else {})
