@@ -163,10 +163,9 @@ void bus_subscriber_rest(struct bus_subscriber *subscriber)
     }
 }
 
-/* Both connections stand, and what is published to us would come. */
 static void note_up(struct bus_subscriber *subscriber)
 {
-    if (bus_subscriber_connected(subscriber) && subscriber->confirmed > 0) {
+    if (bus_subscriber_connected(subscriber)) {
         subscriber->stats.stood++;
         subscriber->stats.stood_ms = loop_now(subscriber->loop);
         bus_probe_begin(subscriber);
@@ -565,7 +564,8 @@ uint64_t bus_subscriber_bytes_passed(const struct bus_subscriber *subscriber)
 
 bool bus_subscriber_connected(const struct bus_subscriber *subscriber)
 {
-    return is_up(subscriber) && subscriber->store && bus_store_connected(subscriber->store);
+    return is_up(subscriber) && subscriber->confirmed > 0 && subscriber->store &&
+           bus_store_connected(subscriber->store);
 }
 
 struct bus_store *bus_subscriber_store(const struct bus_subscriber *subscriber)

@@ -135,7 +135,7 @@ void bus_subscriber_pause(struct bus_subscriber *subscriber);
 void bus_subscriber_resume(struct bus_subscriber *subscriber);
 /* Bytes of messages handed on, since the start. */
 uint64_t bus_subscriber_bytes_passed(const struct bus_subscriber *subscriber);
-/* Whether both connections to Redis stand. */
+/* Whether both connections to Redis stand, and what is published to this gateway would come. */
 bool bus_subscriber_connected(const struct bus_subscriber *subscriber);
 
 /* Whether what is published arrives: the last probe by these connections came back, and lately. */
