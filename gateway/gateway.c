@@ -21,7 +21,7 @@
 
 enum {
     LISTEN_BACKLOG = 4096,
-    SLICE_US = 5000,            /* longest stretch of one flushing pass */
+    SLICE_US = 500,             /* longest stretch of one flushing pass */
     CONNECTIONS_PER_CLIENT = 2, /* a polling client holds a GET and a POST */
     CONNECTIONS_SPARE = 256,    /* for those that are only to be told 503 */
     ATTACHMENT_TIMEOUT_MS = 30000,

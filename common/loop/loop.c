@@ -1,6 +1,7 @@
 #include "loop/loop.h"
 
 #include <event2/event.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "util/clock.h"
@@ -12,6 +13,7 @@ struct loop {
     uint64_t now_ms;
     bool now_is_old; /* somebody has waited since now_ms was read */
     struct list tasks;
+    struct list rest; /* of long work; runs behind the tasks */
     struct list reaps;
     bool stopping;
     struct loop_stats stats;
@@ -46,6 +48,7 @@ struct loop *loop_new(void)
     loop->now_ms = clock_monotonic_ms();
     wheel_init(&loop->wheel, loop->now_ms);
     list_init(&loop->tasks);
+    list_init(&loop->rest);
     list_init(&loop->reaps);
     return loop;
 }
@@ -81,6 +84,7 @@ static void run_tasks(struct loop *loop)
     struct list due;
     list_init(&due);
     list_splice_back(&due, &loop->tasks);
+    list_splice_back(&due, &loop->rest);
     for (struct list *node; (node = list_pop_front(&due));) {
         struct loop_task *task = list_entry(node, struct loop_task, node);
         task->run(task);
@@ -96,7 +100,7 @@ static void refresh_now(struct loop *loop)
 /* How long the turn may wait for descriptors; 0 for not at all. */
 static uint64_t wait_ms(const struct loop *loop, uint64_t max_wait_ms)
 {
-    if (!list_empty(&loop->tasks)) {
+    if (!list_empty(&loop->tasks) || !list_empty(&loop->rest)) {
         return 0;
     }
     uint64_t wait = wheel_wait_ms(&loop->wheel, loop->now_ms);
@@ -130,6 +134,10 @@ static void count_turn(struct loop *loop, uint64_t began_ms)
 
 static enum err turn(struct loop *loop, uint64_t max_wait_ms)
 {
+    if (!list_empty(&loop->rest)) {
+        /* Where several share a core, each waits for all slices of the others. */
+        sched_yield();
+    }
     refresh_now(loop);
     enum err err = wait_for_events(loop, wait_ms(loop, max_wait_ms));
     if (err) {
@@ -201,6 +209,13 @@ void loop_defer(struct loop *loop, struct loop_task *task)
 {
     if (!list_linked(&task->node)) {
         list_push_back(&loop->tasks, &task->node);
+    }
+}
+
+void loop_go_on(struct loop *loop, struct loop_task *task)
+{
+    if (!list_linked(&task->node)) {
+        list_push_back(&loop->rest, &task->node);
     }
 }
 

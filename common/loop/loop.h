@@ -58,6 +58,12 @@ struct loop_task {
 void loop_task_init(struct loop_task *task, void (*run)(struct loop_task *task));
 /* Idempotent. From inside run: once more in the next turn, which then does not wait. */
 void loop_defer(struct loop *loop, struct loop_task *task);
+/*
+ * From inside the run of long work whose share of the turn is used up: once more in the next turn,
+ * behind what is deferred until then, so that short work does not wait for it. Before, the core is
+ * left to whoever else wants it.
+ */
+void loop_go_on(struct loop *loop, struct loop_task *task);
 /* Idempotent; the owner does so before it dies. */
 void loop_task_cancel(struct loop_task *task);
 

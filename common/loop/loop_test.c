@@ -97,6 +97,39 @@ static void a_task_that_defers_itself_gets_another_turn_without_waiting(void **s
     assert_true(clock_monotonic_ms() - before < 1000);
 }
 
+static void on_long(struct loop_task *task)
+{
+    struct story *story = container_of(task, struct story, again);
+    note(story, 'l');
+    if (strlen(story->text) == 1) {
+        loop_go_on(story->loop, task);
+    }
+}
+
+static void long_work_goes_on_behind_what_is_short(void **state)
+{
+    struct story *story = *state;
+    loop_task_init(&story->again, on_long);
+    loop_defer(story->loop, &story->again);
+    assert_int_equal(loop_turn(story->loop, 1000), OK);
+    assert_string_equal(story->text, "l");
+    loop_defer(story->loop, &story->task);
+    loop_defer(story->loop, &story->again); /* it has its place already */
+    assert_int_equal(loop_turn(story->loop, 1000), OK);
+    assert_string_equal(story->text, "ltlr");
+}
+
+static void long_work_is_cancelled_like_any(void **state)
+{
+    struct story *story = *state;
+    loop_task_init(&story->again, on_long);
+    loop_defer(story->loop, &story->again);
+    assert_int_equal(loop_turn(story->loop, 1000), OK);
+    loop_task_cancel(&story->again);
+    assert_int_equal(loop_turn(story->loop, 0), OK);
+    assert_string_equal(story->text, "l");
+}
+
 static void a_cancelled_task_does_not_run(void **state)
 {
     struct story *story = *state;
@@ -199,6 +232,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_turn_runs_timers_then_tasks_then_reaps, begin, end),
         cmocka_unit_test_setup_teardown(a_task_that_defers_itself_gets_another_turn_without_waiting,
                                         begin, end),
+        cmocka_unit_test_setup_teardown(long_work_goes_on_behind_what_is_short, begin, end),
+        cmocka_unit_test_setup_teardown(long_work_is_cancelled_like_any, begin, end),
         cmocka_unit_test_setup_teardown(a_cancelled_task_does_not_run, begin, end),
         cmocka_unit_test_setup_teardown(a_turn_without_work_waits_no_longer_than_told, begin, end),
         cmocka_unit_test_setup_teardown(callbacks_see_the_time_after_the_wait, begin, end),

@@ -196,7 +196,7 @@ static void flush_slice(struct loop_task *task)
         tell(flusher, false);
     }
     if (net_flusher_due(flusher)) {
-        loop_defer(flusher->loop, task);
+        loop_go_on(flusher->loop, task);
     }
 }
 

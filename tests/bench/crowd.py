@@ -29,7 +29,6 @@ class Setting:
     ops_port: int
     most: int  # clients of one gateway
     drain_ms: int
-    generator_nice: int
 
 
 class Gateway:
@@ -95,7 +94,7 @@ class Generator:
             "--next-host", next_host, "--port", str(setting.port),
             "--redis-port", str(setting.redis.port), "--secret", servers.SECRET, "--recovery",
             "--clients", str(self.clients), "--first-user", str(self.first_user),
-            "--patience", "120", *works], setting.generator_nice)
+            "--patience", "120", *works], idle=True)
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):

@@ -53,14 +53,14 @@ class Machine:
         self.nice = nice
         self.server_core, self.other_core = cores() if pins else (None, None)
 
-    def _prepare(self, core, nice=0):
+    def _prepare(self, core, idle=False):
         def prepare():
             if core:
                 os.sched_setaffinity(0, core)
             if self.nice:
                 os.setpriority(os.PRIO_PROCESS, 0, self.nice)
-            if nice:
-                os.nice(nice)
+            if idle:
+                os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         return prepare
 
     def start(self, name, command, core, environment=None):
@@ -68,12 +68,13 @@ class Machine:
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                     env=environment, preexec_fn=self._prepare(core))
 
-    def converse(self, name, command, nice=0):
-        """Starts one whose standard input and output are ours, in lines."""
+    def converse(self, name, command, idle=False):
+        """Starts one whose standard input and output are ours, in lines; `idle`: it runs when
+        nobody else wants to."""
         with open(self.directory / f"{name}.log", "ab") as log:
             return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                     stderr=log, text=True, bufsize=1,
-                                    preexec_fn=self._prepare(None, nice))
+                                    preexec_fn=self._prepare(None, idle))
 
     def run(self, command, core, seconds, environment=None):
         """Waits for the end of it; its output is captured."""

@@ -129,8 +129,8 @@ def markdown(outcome):
         f"Written by `tests/bench/million` on {datetime.date.today().isoformat()}; what is "
         "measured and how: [README.md](README.md#a-fleet).", "",
         f"{about['cpu']}, {about['cores']} cores, {about['memory'] / (1 << 30):.1f} GiB, Linux "
-        f"{about['kernel']}; {outcome['gateways']} gateways and as many load generators (nice "
-        f"{outcome['generator_nice']}), one Redis, all on these cores.", "",
+        f"{about['kernel']}; {outcome['gateways']} gateways and as many load generators, one "
+        "Redis, all on these cores.", "",
         "| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|",
         *("| " + " | ".join(_cells(stage, facts)) + " |" for stage, facts in stages.items()), "",
         *([_trades(stages["traded"]), ""] if "traded" in stages else []),

@@ -115,7 +115,7 @@ class Report(unittest.TestCase):
     def outcome(self):
         outcome = result()
         return {"about": {"cpu": "CPU", "cores": 2, "memory": 24 << 30, "kernel": "6"},
-                "clients": CLIENTS, "members": MEMBERS, "gateways": 60, "generator_nice": 5,
+                "clients": CLIENTS, "members": MEMBERS, "gateways": 60,
                 "stages": outcome, "broken": broken(outcome)}
 
     def test_every_stage_has_a_row_and_a_proof(self):

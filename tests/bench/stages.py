@@ -49,7 +49,6 @@ class Run:
         self.setting = crowd.Setting(
             machine=machine, build=arguments.build, redis=redis, port=free_port(),
             ops_port=free_port(), most=max(generator.clients for generator in self.generators),
-            generator_nice=arguments.generator_nice,
             drain_ms=max(DRAIN_MS_LEAST, 1000 * moving // DRAIN_RATE))
         self.memory = memory  # from before the first process
         self.trouble = consumption.Trouble()
