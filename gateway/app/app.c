@@ -233,8 +233,7 @@ static void init_rooms(struct app *app)
     app->rooms.on_drop = on_room_drop;
     app->rooms.owner = app;
     app_recent_init(&app->recent, options->recent_bytes);
-    app->history = (struct app_history){
-        .subscriber = app->subscriber, .bus = &options->bus, .recent = &app->recent};
+    app_history_init(&app->history, app->subscriber, &options->bus, &app->recent);
     app_joins_init(&app->joins, app->loop, &app->history, options->subscribe_timeout_ms,
                    on_join_end);
     app_sessions_init(&app->sessions, app->loop, app->subscriber, &options->bus,
@@ -297,6 +296,7 @@ void app_free(struct app *app)
     app_delivery_fini(&app->delivery);
     app_joins_fini(&app->joins);
     app_rooms_fini(&app->rooms);
+    app_history_fini(&app->history);
     app_sessions_fini(&app->sessions);
     bus_subscriber_free(app->subscriber);
     free(app);

@@ -6,7 +6,7 @@
 
 static void unlink_join(struct app_join *join)
 {
-    list_remove(&join->of_room);
+    app_room_wait_no_more(join->room, &join->of_room);
     list_remove(&join->of_member);
     list_remove(&join->by_time);
     app_history_cancel(&join->past);
@@ -118,7 +118,7 @@ enum err app_join_begin(struct app_joins *joins, const struct room_name *name,
         enter(joins, join);
         return OK;
     }
-    list_push_back(&join->room->of.joins, &join->of_room);
+    app_room_wait(join->room, &join->of_room);
     if (!join->automatic) {
         watch_time(joins, join);
     }
@@ -130,11 +130,11 @@ enum err app_join_begin(struct app_joins *joins, const struct room_name *name,
 
 static size_t count_joins(const struct app_room *room)
 {
+    const struct list *first = room->is_idle ? NULL : room->joins, *node = first;
     size_t count = 0;
-    if (!room->is_idle) {
-        LIST_FOR_EACH (node, next, &room->of.joins) {
-            count++;
-        }
+    while (node && (node != first || count == 0)) {
+        node = node->next;
+        count++;
     }
     return count;
 }
@@ -142,12 +142,9 @@ static size_t count_joins(const struct app_room *room)
 void app_joins_room_live(struct app_joins *joins, struct app_room *room)
 {
     /* Once around: those that wait for the room's past stay. */
-    for (size_t n = count_joins(room); n > 0 && !room->is_idle; n--) {
-        struct list *node = list_pop_front(&room->of.joins);
-        if (!node) {
-            return;
-        }
-        list_push_back(&room->of.joins, node);
+    for (size_t n = count_joins(room); n > 0 && !room->is_idle && room->joins; n--) {
+        struct list *node = room->joins;
+        room->joins = node->next;
         complete(joins, list_entry(node, struct app_join, of_room));
     }
 }

@@ -27,7 +27,8 @@ struct bus_subscriber {
 
 void bus_channel_init(struct bus_channel *channel, struct str room)
 {
-    *channel = (struct bus_channel){.room = room.ptr, .room_len = (unsigned char)room.len};
+    *channel = (struct bus_channel){.room_at = (unsigned char)(room.ptr - (const char *)channel),
+                                    .room_len = (unsigned char)room.len};
 }
 
 enum err bus_subscriber_want(struct bus_subscriber *subscriber, struct bus_channel *channel)

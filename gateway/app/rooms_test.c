@@ -27,7 +27,8 @@ struct bus_subscriber {
 
 void bus_channel_init(struct bus_channel *channel, struct str room)
 {
-    *channel = (struct bus_channel){.room = room.ptr, .room_len = (unsigned char)room.len};
+    *channel = (struct bus_channel){.room_at = (unsigned char)(room.ptr - (const char *)channel),
+                                    .room_len = (unsigned char)room.len};
 }
 
 enum err bus_subscriber_want(struct bus_subscriber *subscriber, struct bus_channel *channel)
@@ -219,10 +220,10 @@ static void a_room_that_somebody_waits_for_is_not_idle(void **state)
     struct app_room *room = get("market:1");
     struct list join;
     list_init(&join);
-    list_push_back(&room->of.joins, &join);
+    app_room_wait(room, &join);
     app_rooms_settle(&stage.rooms, room);
     assert_false(room->is_idle);
-    list_remove(&join);
+    app_room_wait_no_more(room, &join);
     app_rooms_settle(&stage.rooms, room);
     assert_true(room->is_idle);
 }
