@@ -45,8 +45,7 @@ static void on_disconnect(struct sio_socket *socket, enum sio_disconnect_reason 
                                      ? eio_close_reason_name(session_reason)
                                      : "disconnect packet"));
     if (session_reason == EIO_CLOSE_MOVED) {
-        app_session_forget(member->session);
-        member->session = NULL;
+        app_session_forget(member);
     }
     app_member_end(member, reason == SIO_DISCONNECT_TRANSPORT);
 }

@@ -10,6 +10,7 @@ static void unlink_join(struct app_join *join)
     list_remove(&join->of_member);
     list_remove(&join->by_time);
     app_history_cancel(&join->past);
+    app_member_tidy(join->member);
 }
 
 static void end_join(struct app_joins *joins, struct app_join *join, enum app_join_result result)
@@ -100,19 +101,22 @@ enum err app_join_begin(struct app_joins *joins, const struct room_name *name,
         return ERR_NOMEM;
     }
     *join = *wanted;
-    enum err err = app_rooms_get(&join->member->app->rooms, name, &join->room);
+    struct app_member *member = join->member;
+    enum err err = app_member_need_transit(member);
+    err = err ? err : app_rooms_get(&member->app->rooms, name, &join->room);
     if (err) {
+        app_member_tidy(member);
         free(join);
         return err;
     }
     join->started_ms = loop_now(joins->loop);
-    join->counts = join->visible && !app_member_sees(join->member, join->room) &&
-                   !app_joins_pending(join->member, join->room).room;
+    join->counts = join->visible && !app_member_sees(member, join->room) &&
+                   !app_joins_pending(member, join->room).room;
     list_init(&join->of_room);
     list_init(&join->of_member);
     list_init(&join->by_time);
     list_init(&join->past.node);
-    list_push_back(&join->member->joins, &join->of_member);
+    list_push_back(&member->transit->joins, &join->of_member);
     bool live = app_room_is_live(join->room);
     if (live && !join->wants_past) {
         enter(joins, join);
@@ -149,21 +153,33 @@ void app_joins_room_live(struct app_joins *joins, struct app_room *room)
     }
 }
 
-void app_joins_cancel(struct app_joins *joins, struct app_member *member, struct app_room *room)
+/* Of the room; NULL where it waits for that no more. */
+static struct app_join *oldest_join(const struct app_member *member, const struct app_room *room)
 {
-    LIST_FOR_EACH (node, next, &member->joins) {
+    if (!member->transit) {
+        return NULL;
+    }
+    LIST_FOR_EACH (node, next, &member->transit->joins) {
         struct app_join *join = list_entry(node, struct app_join, of_member);
         if (join->room == room) {
-            end_join(joins, join, APP_JOIN_CANCELLED);
+            return join;
         }
+    }
+    return NULL;
+}
+
+void app_joins_cancel(struct app_joins *joins, struct app_member *member, struct app_room *room)
+{
+    for (struct app_join *join; (join = oldest_join(member, room));) {
+        end_join(joins, join, APP_JOIN_CANCELLED);
     }
 }
 
 void app_joins_forget(struct app_joins *joins, struct app_member *member)
 {
     (void)joins;
-    for (struct list *node; (node = list_pop_front(&member->joins));) {
-        struct app_join *join = list_entry(node, struct app_join, of_member);
+    while (member->transit && !list_empty(&member->transit->joins)) {
+        struct app_join *join = list_entry(member->transit->joins.next, struct app_join, of_member);
         unlink_join(join);
         app_rooms_settle(&member->app->rooms, join->room);
         free(join);
@@ -174,7 +190,10 @@ struct app_joins_pending app_joins_pending(const struct app_member *member,
                                            const struct app_room *room)
 {
     struct app_joins_pending pending = {0};
-    LIST_FOR_EACH (node, next, &member->joins) {
+    if (!member->transit) {
+        return pending;
+    }
+    LIST_FOR_EACH (node, next, &member->transit->joins) {
         const struct app_join *join = list_entry(node, struct app_join, of_member);
         pending.joins++;
         pending.rooms += join->counts;
