@@ -71,8 +71,8 @@ static void on_live(void *owner, struct bus_channel *channel)
 {
     struct app *app = owner;
     struct app_room *room = app_room_of_channel(channel);
-    if (room->recent_from == 0 && !room->recent) {
-        room->recent_from = channel->last_id;
+    if (app_recent_from(room) == 0 && !app_recent_newest(room)) {
+        app_recent_clear(&app->recent, room, channel->last_id);
     }
     app_joins_room_live(&app->joins, room);
 }

@@ -121,7 +121,9 @@ static void judge(struct app_history_read *read, const struct bus_log_page *page
 {
     struct bus_envelope first = {0};
     bool any = page->count > 0 && !bus_log_envelope(page, 0, &first);
-    read->from = !any ? read->room->recent_from : first.previous ? first.previous : first.id - 1;
+    read->from = !any             ? app_recent_from(read->room)
+                 : first.previous ? first.previous
+                                  : first.id - 1;
     LIST_FOR_EACH (node, next, &read->asking) {
         struct app_history_wait *wait = list_entry(node, struct app_history_wait, node);
         wait->complete = reaches(read, page, wait->position);
@@ -146,7 +148,7 @@ static enum err keep_event(struct app_history_read *read, struct app_event *even
     return OK;
 }
 
-/* Memory holds all after recent_from; what no client may get is not missed by anyone. */
+/* Memory holds all after app_recent_from; what no client may get is not missed by anyone. */
 static enum err keep_page(struct app_history_read *read, const struct bus_log_page *page)
 {
     enum err err = OK;
@@ -158,7 +160,7 @@ static enum err keep_page(struct app_history_read *read, const struct bus_log_pa
             continue;
         }
         read->since = envelope.id;
-        if (envelope.id > read->room->recent_from) {
+        if (envelope.id > app_recent_from(read->room)) {
             break;
         }
         err = app_event_new(&envelope, &event, &why);
@@ -174,7 +176,7 @@ static enum err keep_page(struct app_history_read *read, const struct bus_log_pa
 static bool in_memory(const struct app_history_wait *wait)
 {
     unsigned count = 0;
-    if (wait->room->recent_from <= wait->position.since) {
+    if (app_recent_from(wait->room) <= wait->position.since) {
         return true;
     }
     for (const struct app_recent_entry *entry = app_recent_past(wait->room, 0);
@@ -230,12 +232,12 @@ static bool remember(struct app_history_read *read)
 {
     struct app_room *room = read->room;
     uint64_t from = read->from;
-    if (from >= room->recent_from) {
+    if (from >= app_recent_from(room)) {
         return true;
     }
     app_recent_put_before(read->history->recent, room, read->events, read->count, from);
     read->count = 0;
-    return room->recent_from == from;
+    return app_recent_from(room) == from;
 }
 
 static void finish(struct app_history_read *read)
@@ -248,7 +250,7 @@ static void finish(struct app_history_read *read)
     list_splice_back(&asking, &read->asking);
     list_splice_back(&behind, &read->behind);
     bool whole = remember(read);
-    room->recent_is_all = whole && read->all && room->recent_from <= read->from;
+    room->recent_is_all = whole && read->all && app_recent_from(room) <= read->from;
     read_free(read);
     while (!list_empty(&asking)) {
         struct app_history_wait *wait = list_entry(asking.next, struct app_history_wait, node);
@@ -271,7 +273,7 @@ static void on_page(struct bus_log_query *query, const struct bus_log_page *page
     if (page && page->last > read->since) {
         read->since = page->last; /* its end may be no event */
     }
-    bool more = kept_all && page->more && read->since <= read->room->recent_from;
+    bool more = kept_all && page->more && read->since <= app_recent_from(read->room);
     if (!kept_all || (more && send(read))) {
         fail(read);
     } else if (!more) {

@@ -3,6 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of a room that has had several members; it keeps them until it is idle. */
+struct app_places {
+    uint32_t capacity;
+    struct app_member *at[];
+};
+
 struct app_room *app_room_of_channel(struct bus_channel *channel)
 {
     return container_of(channel, struct app_room, channel);
@@ -113,10 +119,10 @@ void app_rooms_settle(struct app_rooms *rooms, struct app_room *room)
     if (room->is_idle || room->count > 0 || room->joins) {
         return;
     }
-    if (room->capacity > 1) {
+    if (room->is_many) {
         free(room->members.many);
+        room->is_many = false;
     }
-    room->capacity = 0;
     room->is_idle = true;
     room->idle_since_ms = (uint32_t)loop_now(rooms->loop);
     list_push_back(&rooms->idle, &room->idle);
@@ -145,39 +151,41 @@ void app_room_wait_no_more(struct app_room *room, struct list *join)
     list_remove(join);
 }
 
-static struct app_member **places(struct app_room *room)
-{
-    return room->capacity > 1 ? room->members.many : &room->members.one;
-}
-
 struct app_member *const *app_room_members(const struct app_room *room)
 {
-    return room->capacity > 1 ? room->members.many : &room->members.one;
+    return room->is_many ? room->members.many->at : &room->members.one;
+}
+
+static struct app_member **places(struct app_room *room)
+{
+    return (struct app_member **)app_room_members(room);
+}
+
+static uint32_t capacity_of(const struct app_room *room)
+{
+    return room->is_many ? room->members.many->capacity : 1;
 }
 
 static enum err grow(struct app_room *room)
 {
-    if (room->capacity == 0) {
-        room->capacity = 1;
-        return OK;
-    }
-    uint32_t capacity = room->capacity * 2 < 4 ? 4 : room->capacity * 2;
-    struct app_member **old = room->capacity > 1 ? room->members.many : NULL;
-    struct app_member **many = realloc(old, capacity * sizeof(struct app_member *));
+    uint32_t capacity = capacity_of(room) * 2 < 4 ? 4 : capacity_of(room) * 2;
+    struct app_places *old = room->is_many ? room->members.many : NULL;
+    struct app_places *many = realloc(old, sizeof *many + capacity * sizeof many->at[0]);
     if (!many) {
         return ERR_NOMEM;
     }
     if (!old) {
-        many[0] = room->members.one;
+        many->at[0] = room->members.one;
     }
+    many->capacity = capacity;
     room->members.many = many;
-    room->capacity = capacity;
+    room->is_many = true;
     return OK;
 }
 
 enum err app_room_add(struct app_room *room, struct app_member *member, uint32_t *ret_index)
 {
-    if (room->count == room->capacity) {
+    if (room->count == capacity_of(room)) {
         enum err err = grow(room);
         if (err) {
             return err;

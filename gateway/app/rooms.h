@@ -20,6 +20,7 @@
 #include "util/list.h"
 
 struct app_member;
+struct app_places;
 struct app_recent_entry;
 
 struct app_room {
@@ -27,30 +28,33 @@ struct app_room {
     union {
         struct { /* while anybody is in it or waits */
             union {
-                struct app_member *one;   /* capacity 1 */
-                struct app_member **many; /* capacity > 1, on the heap */
+                struct app_member *one;
+                struct app_places *many; /* owned; for more than one at a time */
             } members;
             struct list *joins; /* the first struct app_join by of_room; NULL: nobody waits */
         };
         struct list idle; /* while nobody is: node of the rooms' idle list */
     };
-    struct app_recent_entry *recent; /* the newest of its events in memory (app/recent.h) */
-    uint64_t recent_from;            /* all with a larger id are there */
-    uint32_t count;                  /* members; their order means nothing */
-    uint32_t capacity;               /* 0 while idle */
+    union {                              /* private to app/recent.c */
+        struct app_recent_entry *newest; /* of its events in memory, where it has any; */
+        uint64_t from;                   /* else all with a larger id will be */
+    } recent;
+    uint32_t count; /* members; their order means nothing */
     union {
         uint32_t visible;       /* members that see it in their list of rooms */
         uint32_t idle_since_ms; /* while idle: by loop_now, cut off */
     };
-    bool recent_is_all; /* the log holds no older ones either */
-    bool is_idle;
+    bool has_recent : 1;    /* private to app/recent.c */
+    bool recent_is_all : 1; /* the log holds no events older than those in memory */
+    bool is_many : 1;       /* which of `members` it is */
+    bool is_idle : 1;
     char name[]; /* canonical, not terminated */
 };
 
 /* Of the size without what is added to align an array of them. */
 enum { APP_ROOM_SIZE = offsetof(struct app_room, name) };
 /* There is one for each user at least. */
-_Static_assert(APP_ROOM_SIZE <= 102, "a room grew");
+_Static_assert(APP_ROOM_SIZE <= 89, "a room grew");
 
 struct app_rooms {
     struct loop *loop;
