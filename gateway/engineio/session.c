@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engineio/internal.h"
+#include "engineio/peer.h"
 #include "log/log.h"
 #include "util/rand.h"
 
@@ -77,7 +78,9 @@ struct str eio_session_sid(const struct eio_session *session)
 
 const char *eio_session_peer(const struct eio_session *session)
 {
-    return text_of(session) + session->sid_len;
+    char *text = session->server->peer;
+    eio_peer_print((const unsigned char *)text_of(session) + session->sid_len, text);
+    return text;
 }
 
 const char *eio_session_transport(const struct eio_session *session)
@@ -114,9 +117,10 @@ static void session_free(struct eio_session *session)
 static struct eio_session *session_new(struct eio_server *server, struct net_conn *conn,
                                        const struct eio_transport *transport, struct str sid)
 {
-    char peer[NET_PEER_MAX];
-    net_conn_peer(conn, peer);
-    size_t peer_size = strlen(peer) + 1;
+    char text[NET_PEER_MAX];
+    unsigned char peer[EIO_PEER_MAX];
+    net_conn_peer(conn, text);
+    size_t peer_size = eio_peer_pack(text, peer);
     struct eio_session *session =
         calloc(1, sizeof *session + server->ops->room_size + sid.len + peer_size);
     if (!session) {

@@ -104,7 +104,7 @@ void eio_session_close(struct eio_session *session, enum eio_close_reason reason
 /* 20 characters or more of the URL-safe base64 alphabet; secret. */
 struct str eio_session_sid(const struct eio_session *session);
 const char *eio_session_transport(const struct eio_session *session); /* "polling", "websocket" */
-/* For log lines: the peer's address at the handshake's time. */
+/* For log lines: the peer's address at the handshake's time. Valid until the next call. */
 const char *eio_session_peer(const struct eio_session *session);
 
 #endif
