@@ -15,14 +15,22 @@ static void set_deadline(struct http_conn *http, uint64_t delay_ms)
     loop_timer_set(http->server->loop, &http->deadline, delay_ms);
 }
 
+static void free_upload(struct http_upload *upload)
+{
+    if (upload) {
+        buf_fini(&upload->head);
+        buf_fini(&upload->body);
+        free(upload);
+    }
+}
+
 static void free_http(struct http_conn *http)
 {
     loop_timer_cancel(http->server->loop, &http->deadline);
     list_remove(&http->ready);
     http_exchange_end(&http->exchange);
     buf_fini(&http->input);
-    buf_fini(&http->head);
-    buf_fini(&http->body);
+    free_upload(http->upload);
     free(http);
 }
 
@@ -65,20 +73,37 @@ static enum outcome send_continue(struct http_conn *http)
     return WENT_ON;
 }
 
+/* NULL without memory. */
+static struct http_upload *upload_new(const struct http_server *server,
+                                      const struct http_head *head, struct str head_bytes)
+{
+    struct http_upload *upload = calloc(1, sizeof *upload);
+    if (!upload) {
+        return NULL;
+    }
+    /* A limit of 0 would be none. */
+    buf_init(&upload->body, server->options.max_body ? server->options.max_body : 1);
+    upload->left = head->content_length;
+    upload->is_chunked = head->chunked;
+    if (buf_append(&upload->head, head_bytes)) {
+        free_upload(upload);
+        return NULL;
+    }
+    return upload;
+}
+
 /* The body is not all here: keeps the head and what there is, if anybody wants it. */
 static enum outcome begin_body(struct http_conn *http, struct http_head *head, struct str bytes)
 {
     if (!http_server_body_begin(http->server, &head->request)) {
         return handle(http, head, STR(""), MUST_CLOSE);
     }
-    if (buf_append(&http->head, bytes)) {
+    http->upload = upload_new(http->server, head, bytes);
+    if (!http->upload) {
         http_server_body_end(http->server, &head->request);
         return refuse(http, 503, bytes);
     }
     http->state = HTTP_BODY_IN;
-    http->body_left = head->content_length;
-    http->is_chunked = head->chunked;
-    http->chunked = (struct http_chunked){0};
     set_deadline(http, http->server->options.body_timeout_ms);
     return head->expects_continue ? send_continue(http) : WENT_ON;
 }
@@ -135,25 +160,25 @@ static void end_body(struct http_conn *http)
 {
     struct http_head head;
     unsigned status;
-    if (!parse(http, buf_str(&http->head), &head, &status)) {
+    if (!parse(http, buf_str(&http->upload->head), &head, &status)) {
         http_server_body_end(http->server, &head.request);
     }
 }
 
 /* OK: the body is whole. */
-static enum err take_body(struct http_conn *http, struct str *input)
+static enum err take_body(struct http_upload *upload, struct str *input)
 {
-    if (http->is_chunked) {
-        return http_chunked_decode(&http->chunked, input, &http->body);
+    if (upload->is_chunked) {
+        return http_chunked_decode(&upload->chunked, input, &upload->body);
     }
-    size_t n = input->len < http->body_left ? input->len : (size_t)http->body_left;
-    enum err err = buf_append(&http->body, (struct str){input->ptr, n});
+    size_t n = input->len < upload->left ? input->len : (size_t)upload->left;
+    enum err err = buf_append(&upload->body, (struct str){input->ptr, n});
     if (err) {
         return err;
     }
     *input = str_skip(*input, n);
-    http->body_left -= n;
-    return http->body_left ? ERR_AGAIN : OK;
+    upload->left -= n;
+    return upload->left ? ERR_AGAIN : OK;
 }
 
 static unsigned status_of(enum err err)
@@ -165,21 +190,21 @@ static enum outcome read_body(struct http_conn *http, struct str *input)
 {
     struct http_head head;
     unsigned status = 0;
-    enum err err = take_body(http, input);
+    enum err err = take_body(http->upload, input);
     if (err == ERR_AGAIN) {
         return STARVED;
     }
     end_body(http);
-    if (err || parse(http, buf_str(&http->head), &head, &status)) {
-        return refuse(http, err ? status_of(err) : status, buf_str(&http->head));
-    }
     /* Out of the connection, which an upgrade or the next request may change meanwhile. */
-    struct buf head_bytes = http->head, body = http->body;
-    buf_init(&http->head, head_bytes.limit);
-    buf_init(&http->body, body.limit);
-    enum outcome outcome = handle(http, &head, buf_str(&body), MAY_STAY);
-    buf_fini(&head_bytes);
-    buf_fini(&body);
+    struct http_upload *upload = http->upload;
+    http->upload = NULL;
+    enum outcome outcome;
+    if (err || parse(http, buf_str(&upload->head), &head, &status)) {
+        outcome = refuse(http, err ? status_of(err) : status, buf_str(&upload->head));
+    } else {
+        outcome = handle(http, &head, buf_str(&upload->body), MAY_STAY);
+    }
+    free_upload(upload);
     return outcome;
 }
 
@@ -334,7 +359,7 @@ static void on_deadline(struct wheel_timer *timer)
         refuse(http, 408, buf_str(&http->input));
     } else if (http->state == HTTP_BODY_IN) {
         end_body(http);
-        refuse(http, 408, buf_str(&http->head));
+        refuse(http, 408, buf_str(&http->upload->head));
     }
 }
 
@@ -348,8 +373,6 @@ void http_conn_begin(struct http_server *server, struct net_conn *net)
     http->server = server;
     http->net = net;
     http->state = HTTP_IDLE;
-    /* A limit of 0 would be none. */
-    buf_init(&http->body, server->options.max_body ? server->options.max_body : 1);
     list_init(&http->ready);
     wheel_timer_init(&http->deadline, on_deadline);
     set_deadline(http, server->options.head_timeout_ms);
