@@ -24,12 +24,46 @@ static void free_upload(struct http_upload *upload)
     }
 }
 
+static struct str rest_of(const struct http_conn *http)
+{
+    return http->rest ? buf_str(&http->rest->bytes) : STR("");
+}
+
+static void drop_rest(struct http_conn *http)
+{
+    struct http_rest *rest = http->rest;
+    if (rest) {
+        list_remove(&rest->ready);
+        buf_fini(&rest->bytes);
+        free(rest);
+        http->rest = NULL;
+    }
+}
+
+/* NOMEM; what was there before stays. */
+static enum err add_to_rest(struct http_conn *http, struct str bytes)
+{
+    struct http_rest *rest = http->rest ? http->rest : calloc(1, sizeof *rest);
+    if (!rest) {
+        return ERR_NOMEM;
+    }
+    if (!http->rest) {
+        rest->http = http;
+        list_init(&rest->ready);
+        http->rest = rest;
+    }
+    enum err err = buf_append(&rest->bytes, bytes);
+    if (rest->bytes.len == 0) {
+        drop_rest(http);
+    }
+    return err;
+}
+
 static void free_http(struct http_conn *http)
 {
     loop_timer_cancel(http->server->loop, &http->deadline);
-    list_remove(&http->ready);
     http_exchange_end(&http->exchange);
-    buf_fini(&http->input);
+    drop_rest(http);
     free_upload(http->upload);
     free(http);
 }
@@ -129,9 +163,10 @@ static enum outcome read_head(struct http_conn *http, struct str *input)
 {
     const struct http_server_options *options = &http->server->options;
     struct http_head head;
-    size_t size = 0;
+    size_t size = 0, scanned = http->scanned;
     unsigned status = 0;
-    enum err err = http_head_find(*input, options->max_head, &http->scanned, &size);
+    enum err err = http_head_find(*input, options->max_head, &scanned, &size);
+    http->scanned = (uint32_t)scanned;
     if (err == ERR_AGAIN) {
         return starve_in_head(http, *input);
     }
@@ -228,27 +263,25 @@ static void consume(struct http_conn *http, struct str *input)
     }
 }
 
-static bool is_inside(const struct buf *buf, struct str s)
+static bool is_inside(struct str whole, struct str s)
 {
-    return buf->len > 0 && s.ptr >= buf->data && s.ptr < buf->data + buf->len;
+    return whole.len > 0 && s.ptr >= whole.ptr && s.ptr < whole.ptr + whole.len;
 }
 
 /* Keeps what could not be used; more than a head of a peer that does not wait is left to TCP. */
 static void keep_rest(struct http_conn *http, struct str rest)
 {
     if (rest.len == 0 || http->state == HTTP_DONE) {
-        buf_fini(&http->input);
+        drop_rest(http);
         return;
     }
-    if (is_inside(&http->input, rest)) {
-        if (rest.len < http->input.len) {
-            buf_consume(&http->input, http->input.len - rest.len);
-        }
-    } else if (buf_append(&http->input, rest)) {
+    if (is_inside(rest_of(http), rest)) {
+        buf_consume(&http->rest->bytes, http->rest->bytes.len - rest.len);
+    } else if (add_to_rest(http, rest)) {
         net_conn_close(http->net, NET_CLOSED_ERROR);
         return;
     }
-    if (http->state == HTTP_ASKED && http->input.len > http->server->options.max_head) {
+    if (http->state == HTTP_ASKED && rest_of(http).len > http->server->options.max_head) {
         net_conn_pause(http->net);
     }
 }
@@ -266,7 +299,7 @@ void http_conn_given(struct http_conn *http)
 {
     if (!http->busy) { /* else run() does it */
         net_conn_resume(http->net);
-        give_away(http, buf_str(&http->input));
+        give_away(http, rest_of(http));
     }
 }
 
@@ -295,22 +328,22 @@ static void on_read(struct net_conn *net, struct str bytes)
         keep_rest(http, bytes);
         return;
     }
-    if (http->input.len == 0) {
+    if (!http->rest) {
         run(http, bytes);
         return;
     }
-    if (buf_append(&http->input, bytes)) {
+    if (add_to_rest(http, bytes)) {
         net_conn_close(net, NET_CLOSED_ERROR);
         return;
     }
-    run(http, buf_str(&http->input));
+    run(http, rest_of(http));
 }
 
 void http_conn_continue(struct http_conn *http)
 {
     net_conn_resume(http->net);
     if (wants_input(http)) {
-        run(http, buf_str(&http->input));
+        run(http, rest_of(http));
     }
 }
 
@@ -326,9 +359,9 @@ void http_conn_answered(struct http_conn *http, bool keep)
     if (http->busy) {
         return;
     }
-    if (http->input.len > 0) {
-        if (!list_linked(&http->ready)) {
-            list_push_back(&http->server->ready, &http->ready);
+    if (http->rest) {
+        if (!list_linked(&http->rest->ready)) {
+            list_push_back(&http->server->ready, &http->rest->ready);
         }
         loop_defer(http->server->loop, &http->server->ready_task);
     } else {
@@ -356,7 +389,7 @@ static void on_deadline(struct wheel_timer *timer)
     if (http->state == HTTP_IDLE) {
         net_conn_finish(http->net);
     } else if (http->state == HTTP_HEAD_IN) {
-        refuse(http, 408, buf_str(&http->input));
+        refuse(http, 408, rest_of(http));
     } else if (http->state == HTTP_BODY_IN) {
         end_body(http);
         refuse(http, 408, buf_str(&http->upload->head));
@@ -373,7 +406,6 @@ void http_conn_begin(struct http_server *server, struct net_conn *net)
     http->server = server;
     http->net = net;
     http->state = HTTP_IDLE;
-    list_init(&http->ready);
     wheel_timer_init(&http->deadline, on_deadline);
     set_deadline(http, server->options.head_timeout_ms);
     net_conn_set_owner(net, &conn_ops, http);
