@@ -199,13 +199,15 @@ static const char *forbid(struct app_member *member, const struct room_name *nam
 static const char *join_one(struct app_member *member, const struct room_name *name,
                             struct reply reply, bool visible, const struct app_join *past)
 {
-    const struct app_join wanted = {
-        .member = member,
-        .ack_id = reply.ack_id,
-        .wants_ack = reply.wanted,
-        .visible = visible,
-        .wants_past = past->wants_past,
-        .past = {.position = past->past.position, .most = past->past.most}};
+    struct app_join wanted = {.member = member,
+                              .ack_id = reply.ack_id,
+                              .wants_ack = reply.wanted,
+                              .visible = visible,
+                              .wants_past = past->wants_past};
+    if (past->wants_past) {
+        wanted.past.position = past->past.position;
+        wanted.past.most = past->past.most;
+    }
     enum err err = app_join_begin(&member->app->joins, name, &wanted);
     return err ? "Out of memory; try again later" : NULL;
 }

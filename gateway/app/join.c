@@ -1,6 +1,7 @@
 #include "app/join.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "app/app.h"
 
@@ -9,7 +10,9 @@ static void unlink_join(struct app_join *join)
     app_room_wait_no_more(join->room, &join->of_room);
     list_remove(&join->of_member);
     list_remove(&join->by_time);
-    app_history_cancel(&join->past);
+    if (join->wants_past) {
+        app_history_cancel(&join->past);
+    }
     app_member_tidy(join->member);
 }
 
@@ -93,14 +96,30 @@ static void watch_time(struct app_joins *joins, struct app_join *join)
     }
 }
 
+/* NULL without memory. */
+static struct app_join *join_copy(const struct app_join *wanted)
+{
+    size_t size = wanted->wants_past ? sizeof *wanted : offsetof(struct app_join, past);
+    struct app_join *join = malloc(size);
+    if (join) {
+        memcpy(join, wanted, size);
+        list_init(&join->of_room);
+        list_init(&join->of_member);
+        list_init(&join->by_time);
+    }
+    if (join && wanted->wants_past) {
+        list_init(&join->past.node);
+    }
+    return join;
+}
+
 enum err app_join_begin(struct app_joins *joins, const struct room_name *name,
                         const struct app_join *wanted)
 {
-    struct app_join *join = malloc(sizeof *join);
+    struct app_join *join = join_copy(wanted);
     if (!join) {
         return ERR_NOMEM;
     }
-    *join = *wanted;
     struct app_member *member = join->member;
     enum err err = app_member_need_transit(member);
     err = err ? err : app_rooms_get(&member->app->rooms, name, &join->room);
@@ -112,10 +131,6 @@ enum err app_join_begin(struct app_joins *joins, const struct room_name *name,
     join->started_ms = loop_now(joins->loop);
     join->counts = join->visible && !app_member_sees(member, join->room) &&
                    !app_joins_pending(member, join->room).room;
-    list_init(&join->of_room);
-    list_init(&join->of_member);
-    list_init(&join->by_time);
-    list_init(&join->past.node);
     list_push_back(&member->transit->joins, &join->of_member);
     bool live = app_room_is_live(join->room);
     if (live && !join->wants_past) {
