@@ -25,6 +25,7 @@ struct stage {
     struct bus_subscriber_options options;
     struct bus_subscriber *subscriber;
     struct bus_channel channel;
+    char room[8];
     unsigned ups, lives, messages, losts, refusals, garbage;
     char why[128]; /* of the last on_down */
     char refusal[128];
@@ -119,7 +120,8 @@ static void open_subscriber(struct stage *own, uint64_t interval_ms, unsigned pa
     assert_non_null(own->loop);
     own->subscriber = bus_subscriber_new(own->loop, &own->options, &ops, own);
     assert_non_null(own->subscriber);
-    bus_channel_init(&own->channel, STR("market:1"));
+    memcpy(own->room, "market:1", sizeof own->room);
+    bus_channel_init(&own->channel, str_range(own->room, sizeof own->room));
 }
 
 static int open_stage(void **state, uint64_t interval_ms, unsigned partitions)

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
 #include <string.h>
@@ -477,7 +478,9 @@ void bus_subscriber_free(struct bus_subscriber *subscriber)
 
 void bus_channel_init(struct bus_channel *channel, struct str room)
 {
-    *channel = (struct bus_channel){.room = room.ptr, .room_len = (unsigned char)room.len};
+    assert(room.ptr - (const char *)channel >= 0 && room.ptr - (const char *)channel < 256);
+    *channel = (struct bus_channel){.room_at = (unsigned char)(room.ptr - (const char *)channel),
+                                    .room_len = (unsigned char)room.len};
     list_init(&channel->batch);
 }
 

@@ -50,13 +50,15 @@ struct bus_channel {
      * that was handed on, or where the room was entered. In on_message still of the one before.
      */
     uint64_t last_id;
-    const char *room; /* canonical name, not terminated, owned by the embedder */
-    unsigned char room_len;
-    unsigned char state; /* enum bus_channel_state */
-    bool known;          /* private: last_id says what was missed since */
-    uint32_t asked;      /* private: which of the connection's requests was the SUBSCRIBE */
     uint64_t read_to;    /* private: what its log does not hold up to here is gone; 0: not read */
+    uint32_t asked;      /* private: which of the connection's requests was the SUBSCRIBE */
+    bool known;          /* private: last_id says what was missed since */
+    unsigned char state; /* enum bus_channel_state */
+    unsigned char room_at, room_len; /* private: the canonical name, in the embedder */
 };
+
+/* There is one for each room, and most rooms are one user's. */
+_Static_assert(sizeof(struct bus_channel) <= 56, "a channel grew");
 
 struct bus_subscriber_ops {
     /* The subscription holds from here on. May want or drop channels. */
@@ -105,11 +107,12 @@ struct bus_subscriber *bus_subscriber_new(struct loop *loop,
 /* All channels must have been dropped. NULL is fine. */
 void bus_subscriber_free(struct bus_subscriber *subscriber);
 
-/* `room` stays the embedder's and must live as long as the channel. */
+/* `room` lies in the embedder, too: it begins less than 256 bytes behind the channel's beginning.
+ */
 void bus_channel_init(struct bus_channel *channel, struct str room);
 static inline struct str bus_channel_room_name(const struct bus_channel *channel)
 {
-    return (struct str){channel->room, channel->room_len};
+    return (struct str){(const char *)channel + channel->room_at, channel->room_len};
 }
 
 /* From IDLE only; no other channel of that room may be wanted. NOMEM. */

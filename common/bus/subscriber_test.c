@@ -25,8 +25,10 @@ struct stage {
     struct redis_link_options redis;
     struct bus_subscriber *subscriber;
     struct redis_peer peer; /* its loop is everybody's */
-    struct bus_channel channels[ROOMS_MAX];
-    char names[ROOMS_MAX][24];
+    struct {
+        struct bus_channel channel;
+        char name[24];
+    } rooms[ROOMS_MAX];
     struct bus_subscriber_options options;
     unsigned lives, messages, garbage, ups, downs, gaps, losts, refusals;
     bool gathers; /* messages came, and no rest after them */
@@ -158,8 +160,8 @@ static int set_up(void **state)
     stage.subscriber = bus_subscriber_new(stage.peer.loop, &stage.options, &ops, &stage);
     assert_non_null(stage.subscriber);
     for (unsigned i = 0; i < ROOMS_MAX; i++) {
-        int len = snprintf(stage.names[i], sizeof stage.names[i], "market:%u", i);
-        bus_channel_init(&stage.channels[i], (struct str){stage.names[i], (size_t)len});
+        int len = snprintf(stage.rooms[i].name, sizeof stage.rooms[i].name, "market:%u", i);
+        bus_channel_init(&stage.rooms[i].channel, str_range(stage.rooms[i].name, (size_t)len));
     }
     PUMP_UNTIL(stage.peer.loop, stage.peer.ups == 1 && stage.ups == 1);
     return 0;
@@ -169,7 +171,7 @@ static int tear_down(void **state)
 {
     struct stage *own = *state;
     for (unsigned i = 0; i < ROOMS_MAX; i++) {
-        bus_subscriber_drop(own->subscriber, &own->channels[i]);
+        bus_subscriber_drop(own->subscriber, &own->rooms[i].channel);
     }
     assert_int_equal(bus_subscriber_count(own->subscriber), 0);
     bus_subscriber_free(own->subscriber);
@@ -181,7 +183,7 @@ static int tear_down(void **state)
 static void want(struct stage *own, unsigned from, unsigned to)
 {
     for (unsigned i = from; i < to; i++) {
-        assert_int_equal(bus_subscriber_want(own->subscriber, &own->channels[i]), OK);
+        assert_int_equal(bus_subscriber_want(own->subscriber, &own->rooms[i].channel), OK);
     }
 }
 
@@ -210,8 +212,8 @@ static void settle(struct stage *own)
 {
     unsigned sentinel = ROOMS_MAX - 1;
     want(own, sentinel, ROOMS_MAX);
-    PUMP_UNTIL(own->peer.loop, own->channels[sentinel].state == BUS_CHANNEL_LIVE);
-    bus_subscriber_drop(own->subscriber, &own->channels[sentinel]);
+    PUMP_UNTIL(own->peer.loop, own->rooms[sentinel].channel.state == BUS_CHANNEL_LIVE);
+    bus_subscriber_drop(own->subscriber, &own->rooms[sentinel].channel);
     own->last = NULL;
     while (publish(own, sentinel, "0 0 e market:4999", STR("x")) > 0) {
     }
@@ -224,10 +226,10 @@ static void test_live_then_messages(void **state)
     assert_int_equal(bus_subscriber_count(own->subscriber), 3);
     assert_int_equal(publish(own, 1, "9000000000000001 0 e market:1", STR("pay\0load")), 1);
     PUMP_UNTIL(own->peer.loop, own->messages == 1);
-    assert_ptr_equal(own->last, &own->channels[1]);
+    assert_ptr_equal(own->last, &own->rooms[1].channel);
     assert_int_equal(own->payload_len, 8);
     assert_memory_equal(own->payload, "pay\0load", 8);
-    assert_ptr_equal(bus_subscriber_find(own->subscriber, STR("market:2")), &own->channels[2]);
+    assert_ptr_equal(bus_subscriber_find(own->subscriber, STR("market:2")), &own->rooms[2].channel);
     assert_null(bus_subscriber_find(own->subscriber, STR("market:3")));
 }
 
@@ -240,7 +242,7 @@ static void test_last_id_follows_messages_with_an_id(void **state)
     publish(own, 0, "9000000000000004 9000000000000001 e market:0", STR("x"));
     PUMP_UNTIL(own->peer.loop, own->messages == 3);
     assert_int_equal(own->last_id_during, FIRST_ID);
-    assert_int_equal(own->channels[0].last_id, FIRST_ID + 3);
+    assert_int_equal(own->rooms[0].channel.last_id, FIRST_ID + 3);
 }
 
 static void test_garbage_is_told_apart(void **state)
@@ -259,9 +261,9 @@ static void test_dropped_rooms_are_unsubscribed(void **state)
     struct stage *own = *state;
     want_live(own, 0, 300);
     for (unsigned i = 0; i < 300; i++) {
-        bus_subscriber_drop(own->subscriber, &own->channels[i]);
-        bus_subscriber_drop(own->subscriber, &own->channels[i]);
-        assert_int_equal(own->channels[i].state, BUS_CHANNEL_IDLE);
+        bus_subscriber_drop(own->subscriber, &own->rooms[i].channel);
+        bus_subscriber_drop(own->subscriber, &own->rooms[i].channel);
+        assert_int_equal(own->rooms[i].channel.state, BUS_CHANNEL_IDLE);
     }
     settle(own);
     assert_int_equal(publish(own, 0, "0 0 e market:0", STR("x")), 0);
@@ -273,17 +275,17 @@ static void test_wanted_and_dropped_in_one_turn_asks_nothing(void **state)
 {
     struct stage *own = *state;
     want(own, 0, 1);
-    bus_subscriber_drop(own->subscriber, &own->channels[0]);
+    bus_subscriber_drop(own->subscriber, &own->rooms[0].channel);
     settle(own);
     assert_int_equal(publish(own, 0, "0 0 e market:0", STR("x")), 0);
-    assert_int_equal(own->channels[0].state, BUS_CHANNEL_IDLE);
+    assert_int_equal(own->rooms[0].channel.state, BUS_CHANNEL_IDLE);
 }
 
 static void test_dropped_and_wanted_again_at_once(void **state)
 {
     struct stage *own = *state;
     want_live(own, 0, 1);
-    bus_subscriber_drop(own->subscriber, &own->channels[0]);
+    bus_subscriber_drop(own->subscriber, &own->rooms[0].channel);
     want_live(own, 0, 1);
     settle(own);
     assert_int_equal(publish(own, 0, "0 0 e market:0", STR("x")), 1);
@@ -297,14 +299,14 @@ static void test_late_confirmation_is_not_the_new_one(void **state)
     struct stage *own = *state;
     redis_server_pause(&own->server);
     want(own, 0, 1);
-    PUMP_UNTIL(own->peer.loop, own->channels[0].state == BUS_CHANNEL_ASKED);
-    bus_subscriber_drop(own->subscriber, &own->channels[0]);
+    PUMP_UNTIL(own->peer.loop, own->rooms[0].channel.state == BUS_CHANNEL_ASKED);
+    bus_subscriber_drop(own->subscriber, &own->rooms[0].channel);
     want(own, 0, 1);
-    PUMP_UNTIL(own->peer.loop, own->channels[0].state == BUS_CHANNEL_ASKED);
+    PUMP_UNTIL(own->peer.loop, own->rooms[0].channel.state == BUS_CHANNEL_ASKED);
     redis_server_resume(&own->server);
     settle(own);
     assert_int_equal(own->lives, 2); /* room 0 once, the sentinel once */
-    assert_int_equal(own->channels[0].state, BUS_CHANNEL_LIVE);
+    assert_int_equal(own->rooms[0].channel.state, BUS_CHANNEL_LIVE);
     assert_int_equal(publish(own, 0, "0 0 e market:0", STR("x")), 1);
 }
 
@@ -312,16 +314,16 @@ static void test_drop_from_on_message(void **state)
 {
     struct stage *own = *state;
     want_live(own, 0, 1);
-    own->drop_on_message = &own->channels[0];
+    own->drop_on_message = &own->rooms[0].channel;
     publish(own, 0, "9000000000000001 0 e market:0", STR("x"));
     PUMP_UNTIL(own->peer.loop, own->messages == 1);
-    assert_int_equal(own->channels[0].state, BUS_CHANNEL_IDLE);
+    assert_int_equal(own->rooms[0].channel.state, BUS_CHANNEL_IDLE);
     own->again = true;
     want_live(own, 0, 1);
-    own->drop_on_message = &own->channels[0];
+    own->drop_on_message = &own->rooms[0].channel;
     publish(own, 0, "9000000000000002 0 e market:0", STR("x"));
     PUMP_UNTIL(own->peer.loop, own->lives == 3);
-    assert_true(own->channels[0].last_id < FIRST_ID); /* a new one knows nothing of before */
+    assert_true(own->rooms[0].channel.last_id < FIRST_ID); /* a new one knows nothing of before */
 }
 
 static void test_many_rooms_survive_a_restart_of_redis(void **state)
@@ -331,8 +333,8 @@ static void test_many_rooms_survive_a_restart_of_redis(void **state)
     redis_server_kill(&own->server);
     PUMP_UNTIL(own->peer.loop, own->downs >= 1 && own->peer.downs >= 1);
     assert_false(bus_subscriber_connected(own->subscriber));
-    assert_int_not_equal(own->channels[1].state, BUS_CHANNEL_LIVE);
-    bus_subscriber_drop(own->subscriber, &own->channels[0]); /* while it is away */
+    assert_int_not_equal(own->rooms[1].channel.state, BUS_CHANNEL_LIVE);
+    bus_subscriber_drop(own->subscriber, &own->rooms[0].channel); /* while it is away */
     want(own, 2000, 2001);
     redis_server_start_again(&own->server);
     PUMP_UNTIL(own->peer.loop, own->lives == 4000 && own->peer.ups == 2);
@@ -347,7 +349,7 @@ static unsigned asked(const struct stage *own, unsigned count)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < count; i++) {
-        n += own->channels[i].state == BUS_CHANNEL_ASKED;
+        n += own->rooms[i].channel.state == BUS_CHANNEL_ASKED;
     }
     return n;
 }
@@ -385,16 +387,16 @@ static void subscribe_somehow(void *context)
 {
     struct stage *own = context;
     for (unsigned i = 0; i < 3; i++) {
-        enum err err = bus_subscriber_want(own->subscriber, &own->channels[i]);
+        enum err err = bus_subscriber_want(own->subscriber, &own->rooms[i].channel);
         if (err) {
             assert_int_equal(err, ERR_NOMEM);
-            assert_int_equal(own->channels[i].state, BUS_CHANNEL_IDLE);
+            assert_int_equal(own->rooms[i].channel.state, BUS_CHANNEL_IDLE);
             continue;
         }
-        PUMP_UNTIL(own->peer.loop, own->channels[i].state == BUS_CHANNEL_LIVE);
+        PUMP_UNTIL(own->peer.loop, own->rooms[i].channel.state == BUS_CHANNEL_LIVE);
     }
     for (unsigned i = 0; i < 3; i++) {
-        bus_subscriber_drop(own->subscriber, &own->channels[i]);
+        bus_subscriber_drop(own->subscriber, &own->rooms[i].channel);
     }
 }
 

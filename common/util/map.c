@@ -6,7 +6,10 @@
 
 #include "util/rand.h"
 
-enum { FIRST_BUCKETS = 16 };
+enum {
+    FIRST_BUCKETS = 16,
+    FULL = 2, /* entries a bucket, when the table grows: 4 to 8 bytes each */
+};
 
 /* SipHash (Aumasson, Bernstein 2012) with one compression and three finalisation rounds. */
 struct sip {
@@ -133,7 +136,7 @@ enum err map_insert(struct map *map, struct map_node *node)
         if (err) {
             return err;
         }
-    } else if (map->count > map->mask && resize(map, (map->mask + 1) * 2)) {
+    } else if (map->count >= FULL * (map->mask + 1) && resize(map, (map->mask + 1) * 2)) {
         /* Longer chains until memory is back: slower, not wrong. */
     }
     node->hash = map_hash(map->key_of(node));

@@ -75,8 +75,8 @@ static enum err list_rooms(const struct app_member *member, bool own, size_t sta
 {
     enum err err = OK;
     for (unsigned i = 0; i < member->count && !err; i++) {
-        struct str name = app_room_name(member->memberships[i].room);
-        if (member->memberships[i].visible && str_starts(name, STR("user:")) == own) {
+        struct str name = app_room_name(app_member_memberships(member)[i].room);
+        if (app_member_memberships(member)[i].visible && str_starts(name, STR("user:")) == own) {
             err = out->len > start ? buf_append_char(out, ',') : OK;
             err = err ? err : jtext_quote(name, out);
         }
@@ -116,7 +116,7 @@ void app_greet(struct app_member *member)
     err = err ? err : buf_append(&text, STR(",\"rooms\":["));
     err = err ? err : list_all_rooms(member, &text);
     err = err ? err : buf_append(&text, STR("]}"));
-    if (member->session) {
+    if (member->has_session) {
         err = err ? err : append_offset(member, &text);
     }
     if (err) {
@@ -130,7 +130,7 @@ void app_greet(struct app_member *member)
 
 void app_promise_greeting(struct app_member *member)
 {
-    if (!member->session) {
+    if (!member->has_session) {
         app_greet(member);
         return;
     }
@@ -148,7 +148,7 @@ void app_automatic_end(const struct app_join *join, enum app_join_result result)
     struct app_member *member = join->member;
     if (app_move_is_arriving(member)) {
         app_move_joined(member, result == APP_JOIN_DONE);
-    } else if (member->recovery) {
+    } else if (app_member_recovery(member)) {
         app_recovery_joined(member, join, result == APP_JOIN_DONE);
     } else if (result == APP_JOIN_FAILED) {
         eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
@@ -206,9 +206,9 @@ static enum err enter_own_rooms(struct app_member *member)
 }
 
 struct app_member *app_member_begin(struct app *app, struct sio_socket *socket,
-                                    const struct app_identity *identity)
+                                    const struct app_identity *identity, bool recovers)
 {
-    struct app_member *member = app_member_new(app, socket, identity);
+    struct app_member *member = app_member_new(app, socket, identity, recovers);
     if (!member) {
         return NULL;
     }
@@ -232,12 +232,13 @@ void app_member_end(struct app_member *member, bool comes_back)
     struct app *app = member->app;
     app_walks_remove(&app->walks, member);
     app_permit_return(member);
-    app_recovery_free(member->recovery);
-    member->recovery = NULL;
-    app_move_free(member->move);
-    member->move = NULL;
-    app_session_end(member->session, comes_back);
-    member->session = NULL;
+    app_session_end(member, comes_back);
+    if (member->transit) {
+        app_recovery_free(member->transit->recovery);
+        app_move_free(member->transit->move);
+        member->transit->recovery = NULL;
+        member->transit->move = NULL;
+    }
     app_joins_forget(&app->joins, member);
     app_expiry_forget(&app->expiry, member);
     sio_socket_attach(member->socket, NULL);
@@ -247,27 +248,25 @@ void app_member_end(struct app_member *member, bool comes_back)
 
 static enum err give_session(struct app_member *member)
 {
-    member->session = app_session_new(&member->app->sessions, member, STR(""));
-    return member->session
-               ? sio_socket_accept_with_pid(member->socket, app_session_pid(member->session))
-               : ERR_NOMEM;
+    enum err err = app_session_begin(member, STR(""));
+    return err ? err : sio_socket_accept_with_pid(member->socket, app_session_pid(member->session));
 }
 
 void app_welcome(struct app *app, struct sio_socket *socket, const struct app_identity *identity,
                  bool recovers)
 {
-    struct app_member *member = app_member_begin(app, socket, identity);
+    bool may = recovers && app_sessions_enabled(&app->sessions);
+    struct app_member *member = app_member_begin(app, socket, identity, may);
     if (!member) {
         eio_session_close(sio_socket_session(socket), EIO_CLOSE_SERVER);
         return;
     }
-    member->recovers = recovers && app_sessions_enabled(&app->sessions);
     app_permit_ask(member);
 }
 
 void app_let_in(struct app_member *member)
 {
-    if (member->recovery) {
+    if (app_member_recovery(member)) {
         app_recovery_permitted(member);
         return;
     }

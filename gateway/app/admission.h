@@ -32,9 +32,9 @@ void app_dismiss(struct app_member *member, struct str error);
 /* One of the rooms that belong to connecting, or to a recovery, is entered or will not be. */
 void app_automatic_end(const struct app_join *join, enum app_join_result result);
 
-/* A member for the client of the socket; NULL without memory. */
+/* A member for the client of the socket, one that `recovers` or not; NULL without memory. */
 struct app_member *app_member_begin(struct app *app, struct sio_socket *socket,
-                                    const struct app_identity *identity);
+                                    const struct app_identity *identity, bool recovers);
 /* The member goes, and the client with it or as another one. */
 void app_member_end(struct app_member *member, bool comes_back);
 

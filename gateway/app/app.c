@@ -45,8 +45,7 @@ static void on_disconnect(struct sio_socket *socket, enum sio_disconnect_reason 
                                      ? eio_close_reason_name(session_reason)
                                      : "disconnect packet"));
     if (session_reason == EIO_CLOSE_MOVED) {
-        app_session_forget(member->session);
-        member->session = NULL;
+        app_session_forget(member);
     }
     app_member_end(member, reason == SIO_DISCONNECT_TRANSPORT);
 }
@@ -72,8 +71,8 @@ static void on_live(void *owner, struct bus_channel *channel)
 {
     struct app *app = owner;
     struct app_room *room = app_room_of_channel(channel);
-    if (room->recent_from == 0 && !room->recent) {
-        room->recent_from = channel->last_id;
+    if (app_recent_from(room) == 0 && !app_recent_newest(room)) {
+        app_recent_clear(&app->recent, room, channel->last_id);
     }
     app_joins_room_live(&app->joins, room);
 }
@@ -240,8 +239,7 @@ static void init_rooms(struct app *app)
     app->rooms.on_drop = on_room_drop;
     app->rooms.owner = app;
     app_recent_init(&app->recent, options->recent_bytes);
-    app->history = (struct app_history){
-        .subscriber = app->subscriber, .bus = &options->bus, .recent = &app->recent};
+    app_history_init(&app->history, app->subscriber, &options->bus, &app->recent);
     app_joins_init(&app->joins, app->loop, &app->history, options->subscribe_timeout_ms,
                    on_join_end);
     app_sessions_init(&app->sessions, app->loop, app->subscriber, &options->bus,
@@ -304,6 +302,7 @@ void app_free(struct app *app)
     app_delivery_fini(&app->delivery);
     app_joins_fini(&app->joins);
     app_rooms_fini(&app->rooms);
+    app_history_fini(&app->history);
     app_sessions_fini(&app->sessions);
     bus_subscriber_free(app->subscriber);
     free(app);

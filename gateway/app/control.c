@@ -287,9 +287,10 @@ static enum err write_rooms(const struct app_member *member, struct buf *out)
 {
     enum err err = OK;
     for (unsigned i = 0, listed = 0; i < member->count && !err; i++) {
-        if (member->memberships[i].visible) {
+        if (app_member_memberships(member)[i].visible) {
             err = listed++ > 0 ? buf_append_char(out, ',') : OK;
-            err = err ? err : jtext_quote(app_room_name(member->memberships[i].room), out);
+            err =
+                err ? err : jtext_quote(app_room_name(app_member_memberships(member)[i].room), out);
         }
     }
     return err;
@@ -305,7 +306,8 @@ static enum err write_connection(const struct app_member *member, struct buf *ou
     err = err ? err : jtext_quote(str_from(eio_session_peer(session)), out);
     err = err ? err : buf_append(out, STR(",\"rooms\":["));
     err = err ? err : write_rooms(member, out);
-    return err ? err : buf_printf(out, "],\"recovers\":%s}", member->session ? "true" : "false");
+    return err ? err
+               : buf_printf(out, "],\"recovers\":%s}", member->has_session ? "true" : "false");
 }
 
 static bool visit_to_list(struct app_walk *of, struct app_member *member)

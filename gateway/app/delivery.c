@@ -115,7 +115,7 @@ void app_delivery_to(struct app_member *member, struct app_event *event)
     if (event->id != 0) {
         member->last_id = event->id; /* due to it, whether it can be sent or not */
     }
-    struct rcbuf *packet = app_event_packet(event, member->session);
+    struct rcbuf *packet = app_event_packet(event, member->has_session);
     if (!packet) {
         eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
         return;
@@ -128,7 +128,7 @@ void app_delivery_to(struct app_member *member, struct app_event *event)
 
 static void deliver(struct app_member *member, const struct app_room *room, struct app_event *event)
 {
-    if (member->recovery) {
+    if (app_member_recovery(member)) {
         app_recovery_hold(member, event);
     } else if (app_move_is_arriving(member)) {
         app_move_hold(member, room, event);

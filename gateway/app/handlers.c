@@ -50,7 +50,7 @@ static void send_reply(struct reply reply, enum err composed, struct buf *answer
 /* Sends it when the member's session, which has changed, is kept. */
 static void promise_reply(struct reply reply, enum err composed, struct buf *answer)
 {
-    struct app_session *session = reply.member->session;
+    struct app_session *session = app_member_session(reply.member);
     struct app_promise *promise = NULL;
     if (!session || composed) {
         send_reply(reply, composed, answer);
@@ -199,13 +199,15 @@ static const char *forbid(struct app_member *member, const struct room_name *nam
 static const char *join_one(struct app_member *member, const struct room_name *name,
                             struct reply reply, bool visible, const struct app_join *past)
 {
-    const struct app_join wanted = {
-        .member = member,
-        .ack_id = reply.ack_id,
-        .wants_ack = reply.wanted,
-        .visible = visible,
-        .wants_past = past->wants_past,
-        .past = {.position = past->past.position, .most = past->past.most}};
+    struct app_join wanted = {.member = member,
+                              .ack_id = reply.ack_id,
+                              .wants_ack = reply.wanted,
+                              .visible = visible,
+                              .wants_past = past->wants_past};
+    if (past->wants_past) {
+        wanted.past.position = past->past.position;
+        wanted.past.most = past->past.most;
+    }
     enum err err = app_join_begin(&member->app->joins, name, &wanted);
     return err ? "Out of memory; try again later" : NULL;
 }
@@ -373,9 +375,10 @@ static void handle_get_rooms(struct app_member *member, const struct sio_event *
     buf_init(&answer, 0); /* MAX_ROOMS bounds it */
     enum err err = buf_append_char(&answer, '[');
     for (unsigned i = 0; i < member->count && !err; i++) {
-        if (member->memberships[i].visible) {
+        if (app_member_memberships(member)[i].visible) {
             err = answer.len > 1 ? buf_append_char(&answer, ',') : OK;
-            err = err ? err : jtext_quote(app_room_name(member->memberships[i].room), &answer);
+            err = err ? err
+                      : jtext_quote(app_room_name(app_member_memberships(member)[i].room), &answer);
         }
     }
     err = err ? err : buf_append_char(&answer, ']');

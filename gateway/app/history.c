@@ -2,8 +2,9 @@
 
 #include <stdlib.h>
 
-/* A room's log while it is read; hangs on the room. */
+/* A room's log while it is read. */
 struct app_history_read {
+    struct map_node by_room; /* of history->reading; a room has one at a time */
     struct app_history *history;
     struct app_room *room;
     struct bus_log_query query;
@@ -18,6 +19,17 @@ struct app_history_read {
 };
 
 static void on_page(struct bus_log_query *query, const struct bus_log_page *page);
+
+static struct str key_of(const struct map_node *node)
+{
+    return app_room_name(container_of(node, struct app_history_read, by_room)->room);
+}
+
+static struct app_history_read *reading(struct app_history *history, const struct app_room *room)
+{
+    struct map_node *node = map_find(&history->reading, app_room_name(room));
+    return node ? container_of(node, struct app_history_read, by_room) : NULL;
+}
 
 static struct bus_history kept(const struct app_history *history, const struct app_room *room)
 {
@@ -37,6 +49,7 @@ static void answer(struct app_history_wait *wait, bool complete)
 
 static void read_free(struct app_history_read *read)
 {
+    map_remove(&read->history->reading, &read->by_room);
     bus_log_cancel(&read->query);
     while (read->count > 0) {
         app_event_unref(&read->events[--read->count]);
@@ -67,14 +80,12 @@ static uint64_t least_since(const struct list *asking)
 /* Who could not be answered is told so; what there is in memory is there. */
 static void fail(struct app_history_read *read)
 {
-    struct app_room *room = read->room;
     struct list asking;
     list_init(&asking);
     list_splice_back(&asking, &read->asking);
     list_splice_back(&asking, &read->behind);
     read->history->failed++;
     read_free(read);
-    room->reading = NULL;
     while (!list_empty(&asking)) {
         answer(list_entry(asking.next, struct app_history_wait, node), false);
     }
@@ -110,7 +121,9 @@ static void judge(struct app_history_read *read, const struct bus_log_page *page
 {
     struct bus_envelope first = {0};
     bool any = page->count > 0 && !bus_log_envelope(page, 0, &first);
-    read->from = !any ? read->room->recent_from : first.previous ? first.previous : first.id - 1;
+    read->from = !any             ? app_recent_from(read->room)
+                 : first.previous ? first.previous
+                                  : first.id - 1;
     LIST_FOR_EACH (node, next, &read->asking) {
         struct app_history_wait *wait = list_entry(node, struct app_history_wait, node);
         wait->complete = reaches(read, page, wait->position);
@@ -135,7 +148,7 @@ static enum err keep_event(struct app_history_read *read, struct app_event *even
     return OK;
 }
 
-/* Memory holds all after recent_from; what no client may get is not missed by anyone. */
+/* Memory holds all after app_recent_from; what no client may get is not missed by anyone. */
 static enum err keep_page(struct app_history_read *read, const struct bus_log_page *page)
 {
     enum err err = OK;
@@ -147,7 +160,7 @@ static enum err keep_page(struct app_history_read *read, const struct bus_log_pa
             continue;
         }
         read->since = envelope.id;
-        if (envelope.id > read->room->recent_from) {
+        if (envelope.id > app_recent_from(read->room)) {
             break;
         }
         err = app_event_new(&envelope, &event, &why);
@@ -163,7 +176,7 @@ static enum err keep_page(struct app_history_read *read, const struct bus_log_pa
 static bool in_memory(const struct app_history_wait *wait)
 {
     unsigned count = 0;
-    if (wait->room->recent_from <= wait->position.since) {
+    if (app_recent_from(wait->room) <= wait->position.since) {
         return true;
     }
     for (const struct app_recent_entry *entry = app_recent_past(wait->room, 0);
@@ -176,11 +189,16 @@ static bool in_memory(const struct app_history_wait *wait)
 static struct app_history_read *read_new(struct app_history *history, struct app_room *room)
 {
     struct app_history_read *read = calloc(1, sizeof *read);
-    if (read) {
-        read->history = history;
-        read->room = room;
-        list_init(&read->asking);
-        list_init(&read->behind);
+    if (!read) {
+        return NULL;
+    }
+    read->history = history;
+    read->room = room;
+    list_init(&read->asking);
+    list_init(&read->behind);
+    if (map_insert(&history->reading, &read->by_room)) {
+        free(read);
+        return NULL;
     }
     return read;
 }
@@ -205,7 +223,6 @@ static void ask_for(struct app_history *history, struct app_room *room, struct l
         }
     }
     if (read) {
-        room->reading = read;
         begin(read);
     }
 }
@@ -215,12 +232,12 @@ static bool remember(struct app_history_read *read)
 {
     struct app_room *room = read->room;
     uint64_t from = read->from;
-    if (from >= room->recent_from) {
+    if (from >= app_recent_from(room)) {
         return true;
     }
     app_recent_put_before(read->history->recent, room, read->events, read->count, from);
     read->count = 0;
-    return room->recent_from == from;
+    return app_recent_from(room) == from;
 }
 
 static void finish(struct app_history_read *read)
@@ -233,8 +250,7 @@ static void finish(struct app_history_read *read)
     list_splice_back(&asking, &read->asking);
     list_splice_back(&behind, &read->behind);
     bool whole = remember(read);
-    room->recent_is_all = whole && read->all && room->recent_from <= read->from;
-    room->reading = NULL;
+    room->recent_is_all = whole && read->all && app_recent_from(room) <= read->from;
     read_free(read);
     while (!list_empty(&asking)) {
         struct app_history_wait *wait = list_entry(asking.next, struct app_history_wait, node);
@@ -257,7 +273,7 @@ static void on_page(struct bus_log_query *query, const struct bus_log_page *page
     if (page && page->last > read->since) {
         read->since = page->last; /* its end may be no event */
     }
-    bool more = kept_all && page->more && read->since <= read->room->recent_from;
+    bool more = kept_all && page->more && read->since <= app_recent_from(read->room);
     if (!kept_all || (more && send(read))) {
         fail(read);
     } else if (!more) {
@@ -267,15 +283,28 @@ static void on_page(struct bus_log_query *query, const struct bus_log_page *page
 
 /* --- Asking --- */
 
+void app_history_init(struct app_history *history, struct bus_subscriber *subscriber,
+                      const struct bus_subscriber_options *bus, struct app_recent *recent)
+{
+    *history = (struct app_history){.subscriber = subscriber, .bus = bus, .recent = recent};
+    map_init(&history->reading, key_of);
+}
+
+void app_history_fini(struct app_history *history)
+{
+    map_fini(&history->reading);
+}
+
 void app_history_ask(struct app_history *history, struct app_history_wait *wait)
 {
     struct app_room *room = wait->room;
+    struct app_history_read *read = reading(history, room);
     struct list alone;
     list_init(&alone);
     list_init(&wait->node);
-    list_push_back(room->reading ? &room->reading->behind : &alone, &wait->node);
+    list_push_back(read ? &read->behind : &alone, &wait->node);
     history->asked++;
-    if (!room->reading || in_memory(wait)) {
+    if (!read || in_memory(wait)) {
         list_remove(&wait->node);
         list_push_back(&alone, &wait->node);
         ask_for(history, room, &alone);
@@ -289,9 +318,9 @@ void app_history_cancel(struct app_history_wait *wait)
 
 void app_history_forget(struct app_history *history, struct app_room *room)
 {
-    if (room->reading) {
-        read_free(room->reading);
-        room->reading = NULL;
+    struct app_history_read *read = reading(history, room);
+    if (read) {
+        read_free(read);
     }
     app_recent_clear(history->recent, room, 0);
 }

@@ -12,11 +12,13 @@
 #include "app/recent.h"
 #include "bus/log.h"
 #include "util/list.h"
+#include "util/map.h"
 
 struct app_history {
     struct bus_subscriber *subscriber;
     const struct bus_subscriber_options *bus;
     struct app_recent *recent;
+    struct map reading;                         /* logs that are read just now, by room */
     uint64_t asked, from_memory, reads, failed; /* since the start */
 };
 
@@ -33,6 +35,11 @@ struct app_history_wait {
      */
     void (*ready)(struct app_history_wait *wait);
 };
+
+void app_history_init(struct app_history *history, struct bus_subscriber *subscriber,
+                      const struct bus_subscriber_options *bus, struct app_recent *recent);
+/* All rooms are gone. */
+void app_history_fini(struct app_history *history);
 
 /* The room must stay until the answer, and be, or have been, live. */
 void app_history_ask(struct app_history *history, struct app_history_wait *wait);

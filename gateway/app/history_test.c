@@ -304,7 +304,7 @@ static void a_room_that_is_not_live_any_more_is_waited_for(void **state)
     world.app->joins.timeout_ms = 20000;
     ask_since(&alice, "market", first - 1);
     room->channel.state = BUS_CHANNEL_BEHIND;
-    PUMP_UNTIL(world.peer.loop, !room->reading);
+    PUMP_UNTIL(world.peer.loop, world.app->history.reading.count == 0);
     assert_int_equal(alice.sent.len, 0);
     room->channel.state = BUS_CHANNEL_LIVE;
     app_joins_room_live(&world.app->joins, room);

@@ -1,15 +1,19 @@
 #include "app/join.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "app/app.h"
 
 static void unlink_join(struct app_join *join)
 {
-    list_remove(&join->of_room);
+    app_room_wait_no_more(join->room, &join->of_room);
     list_remove(&join->of_member);
     list_remove(&join->by_time);
-    app_history_cancel(&join->past);
+    if (join->wants_past) {
+        app_history_cancel(&join->past);
+    }
+    app_member_tidy(join->member);
 }
 
 static void end_join(struct app_joins *joins, struct app_join *join, enum app_join_result result)
@@ -92,33 +96,48 @@ static void watch_time(struct app_joins *joins, struct app_join *join)
     }
 }
 
+/* NULL without memory. */
+static struct app_join *join_copy(const struct app_join *wanted)
+{
+    size_t size = wanted->wants_past ? sizeof *wanted : offsetof(struct app_join, past);
+    struct app_join *join = malloc(size);
+    if (join) {
+        memcpy(join, wanted, size);
+        list_init(&join->of_room);
+        list_init(&join->of_member);
+        list_init(&join->by_time);
+    }
+    if (join && wanted->wants_past) {
+        list_init(&join->past.node);
+    }
+    return join;
+}
+
 enum err app_join_begin(struct app_joins *joins, const struct room_name *name,
                         const struct app_join *wanted)
 {
-    struct app_join *join = malloc(sizeof *join);
+    struct app_join *join = join_copy(wanted);
     if (!join) {
         return ERR_NOMEM;
     }
-    *join = *wanted;
-    enum err err = app_rooms_get(&join->member->app->rooms, name, &join->room);
+    struct app_member *member = join->member;
+    enum err err = app_member_need_transit(member);
+    err = err ? err : app_rooms_get(&member->app->rooms, name, &join->room);
     if (err) {
+        app_member_tidy(member);
         free(join);
         return err;
     }
     join->started_ms = loop_now(joins->loop);
-    join->counts = join->visible && !app_member_sees(join->member, join->room) &&
-                   !app_joins_pending(join->member, join->room).room;
-    list_init(&join->of_room);
-    list_init(&join->of_member);
-    list_init(&join->by_time);
-    list_init(&join->past.node);
-    list_push_back(&join->member->joins, &join->of_member);
+    join->counts = join->visible && !app_member_sees(member, join->room) &&
+                   !app_joins_pending(member, join->room).room;
+    list_push_back(&member->transit->joins, &join->of_member);
     bool live = app_room_is_live(join->room);
     if (live && !join->wants_past) {
         enter(joins, join);
         return OK;
     }
-    list_push_back(&join->room->of.joins, &join->of_room);
+    app_room_wait(join->room, &join->of_room);
     if (!join->automatic) {
         watch_time(joins, join);
     }
@@ -130,11 +149,11 @@ enum err app_join_begin(struct app_joins *joins, const struct room_name *name,
 
 static size_t count_joins(const struct app_room *room)
 {
+    const struct list *first = room->is_idle ? NULL : room->joins, *node = first;
     size_t count = 0;
-    if (!room->is_idle) {
-        LIST_FOR_EACH (node, next, &room->of.joins) {
-            count++;
-        }
+    while (node && (node != first || count == 0)) {
+        node = node->next;
+        count++;
     }
     return count;
 }
@@ -142,31 +161,40 @@ static size_t count_joins(const struct app_room *room)
 void app_joins_room_live(struct app_joins *joins, struct app_room *room)
 {
     /* Once around: those that wait for the room's past stay. */
-    for (size_t n = count_joins(room); n > 0 && !room->is_idle; n--) {
-        struct list *node = list_pop_front(&room->of.joins);
-        if (!node) {
-            return;
-        }
-        list_push_back(&room->of.joins, node);
+    for (size_t n = count_joins(room); n > 0 && !room->is_idle && room->joins; n--) {
+        struct list *node = room->joins;
+        room->joins = node->next;
         complete(joins, list_entry(node, struct app_join, of_room));
     }
 }
 
-void app_joins_cancel(struct app_joins *joins, struct app_member *member, struct app_room *room)
+/* Of the room; NULL where it waits for that no more. */
+static struct app_join *oldest_join(const struct app_member *member, const struct app_room *room)
 {
-    LIST_FOR_EACH (node, next, &member->joins) {
+    if (!member->transit) {
+        return NULL;
+    }
+    LIST_FOR_EACH (node, next, &member->transit->joins) {
         struct app_join *join = list_entry(node, struct app_join, of_member);
         if (join->room == room) {
-            end_join(joins, join, APP_JOIN_CANCELLED);
+            return join;
         }
+    }
+    return NULL;
+}
+
+void app_joins_cancel(struct app_joins *joins, struct app_member *member, struct app_room *room)
+{
+    for (struct app_join *join; (join = oldest_join(member, room));) {
+        end_join(joins, join, APP_JOIN_CANCELLED);
     }
 }
 
 void app_joins_forget(struct app_joins *joins, struct app_member *member)
 {
     (void)joins;
-    for (struct list *node; (node = list_pop_front(&member->joins));) {
-        struct app_join *join = list_entry(node, struct app_join, of_member);
+    while (member->transit && !list_empty(&member->transit->joins)) {
+        struct app_join *join = list_entry(member->transit->joins.next, struct app_join, of_member);
         unlink_join(join);
         app_rooms_settle(&member->app->rooms, join->room);
         free(join);
@@ -177,7 +205,10 @@ struct app_joins_pending app_joins_pending(const struct app_member *member,
                                            const struct app_room *room)
 {
     struct app_joins_pending pending = {0};
-    LIST_FOR_EACH (node, next, &member->joins) {
+    if (!member->transit) {
+        return pending;
+    }
+    LIST_FOR_EACH (node, next, &member->transit->joins) {
         const struct app_join *join = list_entry(node, struct app_join, of_member);
         pending.joins++;
         pending.rooms += join->counts;

@@ -34,7 +34,8 @@ struct app_join {
     bool counts;      /* one room more than the member has, or waits for already */
     bool wants_past;  /* it ends when the room's events past a position are in memory, too */
     uint64_t entered; /* where the membership began, for one that was interrupted; 0: now */
-    struct app_history_wait past; /* position and most; the rest is private but for `complete` */
+    /* Only there where it wants it. Position and most; the rest is private but for `complete`. */
+    struct app_history_wait past;
 };
 
 struct app_joins {

@@ -5,50 +5,85 @@
 
 #include "app/app.h"
 
+static struct app_membership *memberships_of(struct app_member *member)
+{
+    return (struct app_membership *)app_member_memberships(member);
+}
+
+/* The sub, and the address behind it. */
+static char *user_of(const struct app_member *member)
+{
+    return (char *)&member->session[member->recovers ? 1 : 0];
+}
+
 struct app_member *app_member_new(struct app *app, struct sio_socket *socket,
-                                  const struct app_identity *identity)
+                                  const struct app_identity *identity, bool recovers)
 {
     struct str sub = app_identity_sub(identity);
     bool has_address = identity->address_room.len > 0;
     struct str address = has_address ? room_name_id(&identity->address_room) : STR("");
-    struct app_member *member = calloc(1, sizeof *member + sub.len + address.len);
+    size_t session_size = recovers ? sizeof(struct app_session) : 0;
+    struct app_member *member = calloc(1, sizeof *member + session_size + sub.len + address.len);
     if (!member) {
         return NULL;
     }
     member->app = app;
     member->socket = socket;
-    list_init(&member->joins);
     list_init(&member->all);
     member->issued_s = identity->issued_s;
     member->token_id = identity->token_id;
-    member->memberships = member->embedded;
     member->capacity = APP_MEMBERSHIPS_EMBEDDED;
+    member->recovers = recovers;
     member->sub_len = (uint8_t)sub.len;
     member->address_len = (uint8_t)address.len;
-    memcpy(member->user, sub.ptr, sub.len);
-    memcpy(member->user + sub.len, address.ptr, address.len);
+    memcpy(user_of(member), sub.ptr, sub.len);
+    memcpy(user_of(member) + sub.len, address.ptr, address.len);
     return member;
 }
 
 void app_member_free(struct app_member *member)
 {
     while (member->count > 0) {
-        app_member_leave(member, member->memberships[member->count - 1].room);
+        app_member_leave(member, memberships_of(member)[member->count - 1].room);
     }
-    if (member->memberships != member->embedded) {
-        free(member->memberships);
+    if (member->capacity > APP_MEMBERSHIPS_EMBEDDED) {
+        free(member->memberships.on_heap);
     }
+    free(member->transit);
     free(member);
+}
+
+enum err app_member_need_transit(struct app_member *member)
+{
+    if (member->transit) {
+        return OK;
+    }
+    member->transit = calloc(1, sizeof *member->transit);
+    if (!member->transit) {
+        return ERR_NOMEM;
+    }
+    list_init(&member->transit->joins);
+    return OK;
+}
+
+void app_member_tidy(struct app_member *member)
+{
+    const struct app_transit *transit = member->transit;
+    if (transit && !transit->recovery && !transit->move && !transit->permit && !transit->keeping &&
+        list_empty(&transit->joins)) {
+        free(member->transit);
+        member->transit = NULL;
+    }
 }
 
 struct str app_member_sub(const struct app_member *member)
 {
-    return str_range(member->user, member->sub_len);
+    return str_range(user_of(member), member->sub_len);
 }
 
 struct str app_member_address(const struct app_member *member)
 {
-    return str_range(member->user + member->sub_len, member->address_len);
+    return str_range(user_of(member) + member->sub_len, member->address_len);
 }
 
 bool app_member_is_address(const struct app_member *member, const struct room_name *room)
@@ -76,9 +111,10 @@ bool app_member_may_enter(const struct app_member *member, struct str room,
 
 struct app_membership *app_member_in(struct app_member *member, const struct app_room *room)
 {
+    struct app_membership *memberships = memberships_of(member);
     for (unsigned i = 0; i < member->count; i++) {
-        if (member->memberships[i].room == room) {
-            return &member->memberships[i];
+        if (memberships[i].room == room) {
+            return &memberships[i];
         }
     }
     return NULL;
@@ -87,16 +123,16 @@ struct app_membership *app_member_in(struct app_member *member, const struct app
 static enum err grow(struct app_member *member)
 {
     uint16_t capacity = (uint16_t)(member->capacity * 2);
-    bool embedded = member->memberships == member->embedded;
+    bool embedded = member->capacity == APP_MEMBERSHIPS_EMBEDDED;
     struct app_membership *grown =
-        realloc(embedded ? NULL : member->memberships, capacity * sizeof *grown);
+        realloc(embedded ? NULL : member->memberships.on_heap, capacity * sizeof *grown);
     if (!grown) {
         return ERR_NOMEM;
     }
     if (embedded) {
-        memcpy(grown, member->embedded, sizeof member->embedded);
+        memcpy(grown, member->memberships.embedded, sizeof member->memberships.embedded);
     }
-    member->memberships = grown;
+    member->memberships.on_heap = grown;
     member->capacity = capacity;
     return OK;
 }
@@ -119,7 +155,7 @@ enum err app_member_enter(struct app_member *member, struct app_room *room, bool
         if (err) {
             return err;
         }
-        membership = &member->memberships[member->count++];
+        membership = &memberships_of(member)[member->count++];
         *membership = (struct app_membership){.room = room, .since = since, .index = index};
     }
     if (visible && !membership->visible) {
@@ -164,7 +200,7 @@ void app_member_leave(struct app_member *member, struct app_room *room)
         app_member_in(moved, room)->index = index;
     }
     /* The others keep their order: it is what getRooms shows. */
-    size_t behind = (size_t)(member->memberships + member->count - membership) - 1;
+    size_t behind = (size_t)(memberships_of(member) + member->count - membership) - 1;
     memmove(membership, membership + 1, behind * sizeof *membership);
     member->count--;
     app_rooms_settle(&member->app->rooms, room);

@@ -44,13 +44,13 @@ static void on_look(struct wheel_timer *timer);
 
 static struct app_move *move_new(struct app_member *member, enum stage stage)
 {
-    struct app_move *move = calloc(1, sizeof *move);
+    struct app_move *move = app_member_need_transit(member) ? NULL : calloc(1, sizeof *move);
     if (move) {
         move->member = member;
         move->stage = stage;
         list_init(&move->asked);
         wheel_timer_init(&move->look, on_look);
-        member->move = move;
+        member->transit->move = move;
     }
     return move;
 }
@@ -143,15 +143,16 @@ static enum err read_places(struct app_move *move, struct str text)
 
 /* --- There: the state --- */
 
-static bool is_quiet(const struct app_member *member)
+static bool is_quiet(struct app_member *member)
 {
-    return member->accepted && list_empty(&member->joins) && member->automatic == 0 &&
-           !member->recovery && (!member->session || app_session_is_quiet(member->session));
+    const struct app_transit *transit = member->transit;
+    return member->accepted && member->automatic == 0 &&
+           !(transit && (transit->recovery || transit->keeping || !list_empty(&transit->joins)));
 }
 
-static enum err write_state(const struct app_member *member, struct buf *out)
+static enum err write_state(struct app_member *member, struct buf *out)
 {
-    struct str pid = member->session ? app_session_pid(member->session) : STR("-");
+    struct str pid = member->has_session ? app_session_pid(member->session) : STR("-");
     struct str epoch = bus_subscriber_epoch(member->app->subscriber);
     bool was_told = member->warn_ms == 0;
     enum err err = buf_printf(out, STR_FMT " %u %d %u %llu %lld\n", STR_ARG(pid), member->expires_s,
@@ -188,7 +189,7 @@ static void on_look(struct wheel_timer *timer)
 void app_move_begin(struct sio_socket *socket)
 {
     struct app_member *member = sio_socket_user(socket);
-    struct app_move *move = member && !member->move ? move_new(member, LEAVES) : NULL;
+    struct app_move *move = member && !app_member_move(member) ? move_new(member, LEAVES) : NULL;
     if (!move) {
         fail(socket);
         return;
@@ -241,7 +242,9 @@ static void hand_over(struct app_move *move)
 
 static void end(struct app_move *move)
 {
-    move->member->move = NULL;
+    struct app_member *member = move->member;
+    member->transit->move = NULL;
+    app_member_tidy(member);
     app_move_free(move);
 }
 
@@ -269,7 +272,7 @@ void app_move_passed(struct app *app)
 void app_move_ask(struct sio_socket *socket, struct str place)
 {
     struct app_member *member = sio_socket_user(socket);
-    struct app_move *move = member ? member->move : NULL;
+    struct app_move *move = member ? app_member_move(member) : NULL;
     if (!move || move->stage != LEAVES || list_linked(&move->asked) || read_places(move, place)) {
         fail(socket);
         return;
@@ -295,7 +298,7 @@ static enum err note_places(struct app_move *move)
     struct app_member *member = move->member;
     move->place_count = 0;
     for (unsigned i = 0; i < member->count; i++) {
-        const struct app_room *room = member->memberships[i].room;
+        const struct app_room *room = app_member_memberships(member)[i].room;
         struct place *place = place_for(move, partition_of(member->app, room));
         if (!place) {
             return ERR_NOMEM;
@@ -318,7 +321,7 @@ static void tell_place(struct app_move *move)
 
 void app_move_joined(struct app_member *member, bool entered)
 {
-    struct app_move *move = member->move;
+    struct app_move *move = app_member_move(member);
     if (!entered) {
         fail(member->socket);
     } else if (--move->joins == 0) {
@@ -328,13 +331,14 @@ void app_move_joined(struct app_member *member, bool entered)
 
 bool app_move_is_arriving(const struct app_member *member)
 {
-    return member->move && member->move->stage == ARRIVES;
+    const struct app_move *move = app_member_move(member);
+    return move && move->stage == ARRIVES;
 }
 
 bool app_move_brought(const struct app_member *member, const struct app_room *room,
                       const struct app_event *event)
 {
-    const struct app_move *move = member->move;
+    const struct app_move *move = app_member_move(member);
     if (!move || move->stage != CATCHES_UP || event->id == 0) {
         return false;
     }
@@ -357,7 +361,7 @@ static enum err grow(struct app_move *move)
 /* What is outside the logs goes to those who are there. */
 void app_move_hold(struct app_member *member, const struct app_room *room, struct app_event *event)
 {
-    struct app_move *move = member->move;
+    struct app_move *move = app_member_move(member);
     size_t bytes = event->payload_len + RCBUF_OVERHEAD;
     if (event->id == 0) {
         return;
@@ -455,7 +459,7 @@ void app_move_arrive(void *owner, struct sio_socket *socket, struct str state)
     struct app_member *member = NULL;
     if (!read_state(state, &arrival) && same_epoch(app, &arrival.session) &&
         !read_identity(&arrival, &identity)) {
-        member = app_member_begin(app, socket, &identity);
+        member = app_member_begin(app, socket, &identity, arrival.pid.len > 0);
     }
     struct app_move *move = member ? move_new(member, ARRIVES) : NULL;
     if (!move) {
@@ -517,8 +521,7 @@ static enum err give_session(struct app_move *move)
     if (present) {
         app_session_take(present);
     }
-    move->member->session = app_session_new(sessions, move->member, pid);
-    return move->member->session ? OK : ERR_NOMEM;
+    return app_session_begin(move->member, pid);
 }
 
 /*
@@ -540,7 +543,7 @@ static void catch_up(struct app_move *move)
 void app_move_arrived(struct sio_socket *socket, struct str rest)
 {
     struct app_member *member = sio_socket_user(socket);
-    struct app_move *move = member ? member->move : NULL;
+    struct app_move *move = member ? app_member_move(member) : NULL;
     if (!move || move->stage != ARRIVES || read_rest(move, rest) || give_session(move)) {
         fail(socket);
         return;
@@ -550,7 +553,7 @@ void app_move_arrived(struct sio_socket *socket, struct str rest)
     if (!move->was_told) {
         app_expiry_announce(&member->app->expiry, member);
     }
-    if (member->session) {
+    if (member->has_session) {
         app_session_keep(member->session, NULL);
     }
     catch_up(move);

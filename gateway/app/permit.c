@@ -51,18 +51,19 @@ static struct str key_of(const struct map_node *node)
 
 static void drop(struct app_member *member)
 {
-    struct app_permit *permit = member->permit;
+    struct app_permit *permit = member->transit->permit;
     list_remove(&permit->node);
     if (permit->user) {
         permit->user->waiting--;
     }
     free(permit);
-    member->permit = NULL;
+    member->transit->permit = NULL;
+    app_member_tidy(member);
 }
 
 static void grant(struct app_member *member)
 {
-    if (member->permit) {
+    if (app_member_permit(member)) {
         drop(member);
     }
     member->permitted = true;
@@ -283,17 +284,18 @@ void app_permit_ask(struct app_member *member)
     if (known && decide(member)) {
         return;
     }
-    member->permit = calloc(1, sizeof *member->permit);
-    if (!member->permit) {
+    struct app_permit *permit = app_member_need_transit(member) ? NULL : calloc(1, sizeof *permit);
+    if (!permit) {
         give_up(member);
         return;
     }
-    member->permit->member = member;
-    list_init(&member->permit->node);
+    permit->member = member;
+    list_init(&permit->node);
+    member->transit->permit = permit;
     if (known) {
-        ask_user(member->permit);
+        ask_user(permit);
     } else {
-        list_push_back(&permits->unknown, &member->permit->node);
+        list_push_back(&permits->unknown, &permit->node);
     }
 }
 
@@ -337,9 +339,10 @@ void app_permit_return(struct app_member *member)
 {
     struct app_permits *permits = &member->app->permits;
     struct permit_user *user = NULL;
-    if (member->permit) {
-        user = member->permit->user;
-        if (user && user->asked == member->permit) {
+    struct app_permit *permit = app_member_permit(member);
+    if (permit) {
+        user = permit->user;
+        if (user && user->asked == permit) {
             user->asked = NULL;
         }
         drop(member);

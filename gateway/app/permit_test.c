@@ -294,7 +294,7 @@ static void a_moved_client_takes_its_place_along(void **state)
     comes(&world, &alice[1]);
     is_let_in(&alice[1]);
     assert_int_equal(room_name_make(ROOM_USER, STR("alice"), &identity.sub_room), OK);
-    struct app_member *moved = app_member_new(other.app, NULL, &identity);
+    struct app_member *moved = app_member_new(other.app, NULL, &identity, false);
     assert_non_null(moved);
     assert_int_equal(app_permit_adopt(moved), OK);
     PUMP_UNTIL(world.peer.loop, strcmp(told("another"), "1") == 0);

@@ -22,26 +22,53 @@ static void entry_free(struct app_recent *recent, struct app_recent_entry *entry
     free(entry);
 }
 
+static struct app_recent_entry *newest_of(const struct app_room *room)
+{
+    return room->has_recent ? room->recent.newest : NULL;
+}
+
+const struct app_recent_entry *app_recent_newest(const struct app_room *room)
+{
+    return newest_of(room);
+}
+
+uint64_t app_recent_from(const struct app_room *room)
+{
+    return room->has_recent ? room->recent.newest->next->from : room->recent.from;
+}
+
+static void set_from(struct app_room *room, uint64_t from)
+{
+    if (room->has_recent) {
+        room->recent.newest->next->from = from;
+    } else {
+        room->recent.from = from;
+    }
+}
+
+static void set_newest(struct app_room *room, struct app_recent_entry *newest)
+{
+    room->has_recent = true;
+    room->recent.newest = newest;
+}
+
 /* Takes the oldest of the room. */
 static void drop_oldest(struct app_recent *recent, struct app_room *room)
 {
-    struct app_recent_entry *newest = room->recent, *oldest = newest->next;
-    if (oldest == newest) {
-        room->recent = NULL;
-    } else {
-        newest->next = oldest->next;
-    }
-    room->recent_from = oldest->event->id;
+    struct app_recent_entry *newest = room->recent.newest, *oldest = newest->next;
+    room->has_recent = oldest != newest;
+    newest->next = oldest->next;
+    set_from(room, oldest->event->id);
     room->recent_is_all = false;
     entry_free(recent, oldest);
 }
 
 void app_recent_clear(struct app_recent *recent, struct app_room *room, uint64_t from)
 {
-    while (room->recent) {
+    while (room->has_recent) {
         drop_oldest(recent, room);
     }
-    room->recent_from = from;
+    set_from(room, from);
     room->recent_is_all = false;
 }
 
@@ -73,12 +100,13 @@ void app_recent_add(struct app_recent *recent, struct app_room *room, struct app
         return;
     }
     app_event_ref(event);
-    struct app_recent_entry *newest = room->recent;
+    struct app_recent_entry *newest = newest_of(room);
+    entry->from = app_recent_from(room); /* for when it is the oldest, too */
     entry->next = newest ? newest->next : entry;
     if (newest) {
         newest->next = entry;
     }
-    room->recent = entry;
+    set_newest(room, entry);
     list_push_back(&recent->all, &entry->all);
     app_recent_trim(recent);
 }
@@ -90,12 +118,12 @@ static bool put_oldest(struct app_recent *recent, struct app_room *room, struct 
     if (!entry) {
         return false;
     }
-    struct app_recent_entry *newest = room->recent;
+    struct app_recent_entry *newest = newest_of(room);
     entry->next = newest ? newest->next : entry;
     if (newest) {
         newest->next = entry;
     } else {
-        room->recent = entry;
+        set_newest(room, entry);
     }
     list_push_front(&recent->all, &entry->all);
     return true;
@@ -107,7 +135,7 @@ void app_recent_put_before(struct app_recent *recent, struct app_room *room,
     while (count > 0 && put_oldest(recent, room, events[count - 1])) {
         count--;
     }
-    room->recent_from = count > 0 ? events[count - 1]->id : from;
+    set_from(room, count > 0 ? events[count - 1]->id : from);
     while (count > 0) {
         app_event_unref(&events[--count]);
     }
@@ -115,12 +143,13 @@ void app_recent_put_before(struct app_recent *recent, struct app_room *room,
 
 const struct app_recent_entry *app_recent_next(const struct app_recent_entry *entry)
 {
-    return entry == entry->room->recent ? NULL : entry->next;
+    return entry == newest_of(entry->room) ? NULL : entry->next;
 }
 
 const struct app_recent_entry *app_recent_past(const struct app_room *room, uint64_t id)
 {
-    const struct app_recent_entry *entry = room->recent ? room->recent->next : NULL;
+    const struct app_recent_entry *newest = newest_of(room);
+    const struct app_recent_entry *entry = newest ? newest->next : NULL;
     while (entry && entry->event->id <= id) {
         entry = app_recent_next(entry);
     }

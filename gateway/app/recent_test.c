@@ -88,11 +88,11 @@ static void the_oldest_of_all_goes_first(void **state)
     add(&blue, 4);
     holds_past(&red, 0, "3");
     holds_past(&blue, 0, "2,4");
-    assert_int_equal(red.recent_from, 1);
-    assert_int_equal(blue.recent_from, 0);
+    assert_int_equal(app_recent_from(&red), 1);
+    assert_int_equal(app_recent_from(&blue), 0);
     add(&blue, 5);
     holds_past(&blue, 0, "4,5");
-    assert_int_equal(blue.recent_from, 2);
+    assert_int_equal(app_recent_from(&blue), 2);
 }
 
 static void what_is_larger_than_all_memory_is_not_kept(void **state)
@@ -101,18 +101,18 @@ static void what_is_larger_than_all_memory_is_not_kept(void **state)
     recent.limit = 10;
     add(&red, 7);
     holds_past(&red, 0, "");
-    assert_int_equal(red.recent_from, 7);
+    assert_int_equal(app_recent_from(&red), 7);
 }
 
 static void older_ones_come_before(void **state)
 {
     (void)state;
     struct app_event *older[] = {event_of(2), event_of(3)};
-    red.recent_from = 5;
+    app_recent_clear(&recent, &red, 5);
     add(&red, 6);
     app_recent_put_before(&recent, &red, older, 2, 1);
     holds_past(&red, 0, "2,3,6");
-    assert_int_equal(red.recent_from, 1);
+    assert_int_equal(app_recent_from(&red), 1);
     add(&red, 7);
     holds_past(&red, 2, "3,6,7");
 }
@@ -121,7 +121,7 @@ static void older_ones_may_be_the_first(void **state)
 {
     (void)state;
     struct app_event *older[] = {event_of(2), event_of(3)};
-    red.recent_from = 5;
+    app_recent_clear(&recent, &red, 5);
     app_recent_put_before(&recent, &red, older, 2, 0);
     holds_past(&red, 0, "2,3");
     add(&red, 6);
@@ -133,14 +133,14 @@ static void older_ones_go_first(void **state)
 {
     (void)state;
     struct app_event *older[] = {event_of(2)};
-    red.recent_from = 5;
+    app_recent_clear(&recent, &red, 5);
     add(&blue, 1);
     size_t one = recent.bytes;
     app_recent_put_before(&recent, &red, older, 1, 0);
     recent.limit = one;
     app_recent_trim(&recent);
     holds_past(&red, 0, "");
-    assert_int_equal(red.recent_from, 2);
+    assert_int_equal(app_recent_from(&red), 2);
     holds_past(&blue, 0, "1");
 }
 
@@ -152,7 +152,7 @@ static void clearing_tells_from_where_it_is_whole(void **state)
     app_recent_clear(&recent, &red, 9);
     holds_past(&red, 0, "");
     holds_past(&blue, 0, "2");
-    assert_int_equal(red.recent_from, 9);
+    assert_int_equal(app_recent_from(&red), 9);
 }
 
 static void add_without_memory(long allocation)
@@ -175,7 +175,7 @@ static void a_hole_is_a_new_beginning(void **state)
         add_without_memory(n);
         failing_alloc_hit();
         holds_past(&red, 0, left[n]);
-        assert_int_equal(red.recent_from, from[n]);
+        assert_int_equal(app_recent_from(&red), from[n]);
     }
 }
 

@@ -118,11 +118,12 @@ static void accept(struct app_recovery *recovery)
     if (present) {
         app_session_take(present);
     }
-    member->session = app_session_new(&app->sessions, member, pid);
-    member->recovery = NULL;
+    enum err err = app_session_begin(member, pid);
+    member->transit->recovery = NULL;
+    app_member_tidy(member);
     member->accepted = true;
     member->last_id = recovery->request.offset;
-    if (!member->session ||
+    if (err ||
         sio_socket_accept_again(member->socket, str_range(recovery->sid, SIO_SID_LEN), pid)) {
         eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
     } else {
@@ -190,8 +191,9 @@ static bool all_joined(const struct app_recovery *recovery)
 
 void app_recovery_permitted(struct app_member *member)
 {
-    if (all_joined(member->recovery)) {
-        loop_defer(member->app->loop, &member->recovery->end);
+    struct app_recovery *recovery = app_member_recovery(member);
+    if (all_joined(recovery)) {
+        loop_defer(member->app->loop, &recovery->end);
     }
 }
 
@@ -226,7 +228,7 @@ static void hold(struct app_recovery *recovery, struct app_event *event)
 
 void app_recovery_hold(struct app_member *member, struct app_event *event)
 {
-    hold(member->recovery, event);
+    hold(app_member_recovery(member), event);
 }
 
 static void collect(struct app_recovery *recovery, const struct app_join *join)
@@ -246,7 +248,7 @@ static void one_less_to_join(struct app_recovery *recovery)
 
 void app_recovery_joined(struct app_member *member, const struct app_join *join, bool entered)
 {
-    struct app_recovery *recovery = member->recovery;
+    struct app_recovery *recovery = app_member_recovery(member);
     if (entered && join->past.complete) {
         collect(recovery, join);
     } else {
@@ -356,8 +358,8 @@ void app_recovery_begin(struct app *app, struct sio_socket *socket,
                         const struct app_recovery_request *request)
 {
     struct app_recovery *recovery = calloc(1, sizeof *recovery);
-    struct app_member *member = recovery ? app_member_begin(app, socket, identity) : NULL;
-    if (!member) {
+    struct app_member *member = recovery ? app_member_begin(app, socket, identity, true) : NULL;
+    if (!member || app_member_need_transit(member)) {
         free(recovery);
         eio_session_close(sio_socket_session(socket), EIO_CLOSE_SERVER);
         return;
@@ -367,7 +369,7 @@ void app_recovery_begin(struct app *app, struct sio_socket *socket,
     recovery->request = *request;
     loop_task_init(&recovery->end, on_end);
     list_init(&recovery->waiting);
-    member->recovery = recovery;
+    member->transit->recovery = recovery;
     recovery->load =
         bus_session_load(bus_subscriber_store(app->subscriber), &app->options->bus.keys,
                          str_range(request->pid, BUS_PID_LEN), on_loaded, recovery);

@@ -3,6 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of a room that has had several members; it keeps them until it is idle. */
+struct app_places {
+    uint32_t capacity;
+    struct app_member *at[];
+};
+
 struct app_room *app_room_of_channel(struct bus_channel *channel)
 {
     return container_of(channel, struct app_room, channel);
@@ -20,7 +26,7 @@ bool app_room_is_live(const struct app_room *room)
 
 static void destroy(struct app_rooms *rooms, struct app_room *room)
 {
-    list_remove(&room->of.idle);
+    list_remove(&room->idle);
     rooms->idle_count--;
     if (rooms->on_drop) {
         rooms->on_drop(rooms->owner, room);
@@ -34,10 +40,10 @@ static void sweep_idle(struct wheel_timer *timer)
     struct app_rooms *rooms = container_of(timer, struct app_rooms, sweep);
     uint64_t now = loop_now(rooms->loop);
     LIST_FOR_EACH (node, next, &rooms->idle) {
-        struct app_room *room = list_entry(node, struct app_room, of.idle);
-        uint64_t due = room->members.idle_since_ms + rooms->linger_ms;
-        if (due > now) {
-            loop_timer_set(rooms->loop, timer, due - now);
+        struct app_room *room = list_entry(node, struct app_room, idle);
+        uint32_t idle_ms = (uint32_t)now - room->idle_since_ms;
+        if (idle_ms < rooms->linger_ms) {
+            loop_timer_set(rooms->loop, timer, rooms->linger_ms - idle_ms);
             return;
         }
         destroy(rooms, room);
@@ -57,7 +63,7 @@ void app_rooms_fini(struct app_rooms *rooms)
 {
     loop_timer_cancel(rooms->loop, &rooms->sweep);
     LIST_FOR_EACH (node, next, &rooms->idle) {
-        destroy(rooms, list_entry(node, struct app_room, of.idle));
+        destroy(rooms, list_entry(node, struct app_room, idle));
     }
 }
 
@@ -69,22 +75,22 @@ struct app_room *app_rooms_find(const struct app_rooms *rooms, struct str name)
 
 static void wake(struct app_rooms *rooms, struct app_room *room)
 {
-    list_remove(&room->of.idle);
+    list_remove(&room->idle);
     rooms->idle_count--;
-    list_init(&room->of.joins);
     room->is_idle = false;
     room->members.one = NULL;
+    room->joins = NULL;
+    room->visible = 0;
 }
 
 static enum err create(struct app_rooms *rooms, struct str name, struct app_room **ret_room)
 {
-    struct app_room *room = calloc(1, sizeof *room + name.len);
+    struct app_room *room = calloc(1, APP_ROOM_SIZE + name.len);
     if (!room) {
         return ERR_NOMEM;
     }
     memcpy(room->name, name.ptr, name.len);
     bus_channel_init(&room->channel, str_range(room->name, name.len));
-    list_init(&room->of.joins);
     enum err err = bus_subscriber_want(rooms->subscriber, &room->channel);
     if (err) {
         free(room);
@@ -110,57 +116,76 @@ enum err app_rooms_get(struct app_rooms *rooms, const struct room_name *name,
 
 void app_rooms_settle(struct app_rooms *rooms, struct app_room *room)
 {
-    if (room->is_idle || room->count > 0 || !list_empty(&room->of.joins)) {
+    if (room->is_idle || room->count > 0 || room->joins) {
         return;
     }
-    if (room->capacity > 1) {
+    if (room->is_many) {
         free(room->members.many);
+        room->is_many = false;
     }
-    room->capacity = 0;
     room->is_idle = true;
-    room->members.idle_since_ms = loop_now(rooms->loop);
-    list_push_back(&rooms->idle, &room->of.idle);
+    room->idle_since_ms = (uint32_t)loop_now(rooms->loop);
+    list_push_back(&rooms->idle, &room->idle);
     if (++rooms->idle_count > rooms->max_idle) {
-        destroy(rooms, list_entry(rooms->idle.next, struct app_room, of.idle));
+        destroy(rooms, list_entry(rooms->idle.next, struct app_room, idle));
     }
     if (!list_empty(&rooms->idle) && !wheel_timer_is_set(&rooms->sweep)) {
         loop_timer_set(rooms->loop, &rooms->sweep, rooms->linger_ms);
     }
 }
 
-static struct app_member **places(struct app_room *room)
+void app_room_wait(struct app_room *room, struct list *join)
 {
-    return room->capacity > 1 ? room->members.many : &room->members.one;
+    if (room->joins) {
+        list_push_back(room->joins, join);
+    } else {
+        room->joins = join;
+    }
+}
+
+void app_room_wait_no_more(struct app_room *room, struct list *join)
+{
+    if (room->joins == join) {
+        room->joins = list_linked(join) ? join->next : NULL;
+    }
+    list_remove(join);
 }
 
 struct app_member *const *app_room_members(const struct app_room *room)
 {
-    return room->capacity > 1 ? room->members.many : &room->members.one;
+    return room->is_many ? room->members.many->at : &room->members.one;
+}
+
+static struct app_member **places(struct app_room *room)
+{
+    return (struct app_member **)app_room_members(room);
+}
+
+static uint32_t capacity_of(const struct app_room *room)
+{
+    return room->is_many ? room->members.many->capacity : 1;
 }
 
 static enum err grow(struct app_room *room)
 {
-    if (room->capacity == 0) {
-        room->capacity = 1;
-        return OK;
-    }
-    uint32_t capacity = room->capacity * 2 < 4 ? 4 : room->capacity * 2;
-    struct app_member **old = room->capacity > 1 ? room->members.many : NULL;
-    struct app_member **many = realloc(old, capacity * sizeof(struct app_member *));
+    uint32_t capacity = capacity_of(room) * 2 < 4 ? 4 : capacity_of(room) * 2;
+    struct app_places *old = room->is_many ? room->members.many : NULL;
+    struct app_places *many = realloc(old, sizeof *many + capacity * sizeof many->at[0]);
     if (!many) {
         return ERR_NOMEM;
     }
     if (!old) {
-        many[0] = room->members.one;
+        many->at[0] = room->members.one;
     }
+    many->capacity = capacity;
     room->members.many = many;
-    room->capacity = capacity;
+    room->is_many = true;
     return OK;
 }
 
 enum err app_room_add(struct app_room *room, struct app_member *member, uint32_t *ret_index)
 {
-    if (room->count == room->capacity) {
+    if (room->count == capacity_of(room)) {
         enum err err = grow(room);
         if (err) {
             return err;

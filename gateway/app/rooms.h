@@ -20,30 +20,41 @@
 #include "util/list.h"
 
 struct app_member;
+struct app_places;
 struct app_recent_entry;
-struct app_history_read;
 
 struct app_room {
     struct bus_channel channel;
     union {
-        struct list joins; /* while anybody is in it or waits: the struct app_join waiting */
-        struct list idle;  /* while nobody is: place in the rooms' idle list */
-    } of;
+        struct { /* while anybody is in it or waits */
+            union {
+                struct app_member *one;
+                struct app_places *many; /* owned; for more than one at a time */
+            } members;
+            struct list *joins; /* the first struct app_join by of_room; NULL: nobody waits */
+        };
+        struct list idle; /* while nobody is: node of the rooms' idle list */
+    };
+    union {                              /* private to app/recent.c */
+        struct app_recent_entry *newest; /* of its events in memory, where it has any; */
+        uint64_t from;                   /* else all with a larger id will be */
+    } recent;
+    uint32_t count; /* members; their order means nothing */
     union {
-        struct app_member *one;   /* capacity 1 */
-        struct app_member **many; /* capacity > 1, on the heap */
-        uint64_t idle_since_ms;   /* while idle */
-    } members;
-    uint32_t count;    /* members; their order means nothing */
-    uint32_t capacity; /* 0 while idle */
-    uint32_t visible;  /* members that see it in their list of rooms */
-    bool is_idle;
-    struct app_recent_entry *recent;  /* the newest of its events in memory (app/recent.h) */
-    uint64_t recent_from;             /* all with a larger id are there */
-    bool recent_is_all;               /* the log holds no older ones either */
-    struct app_history_read *reading; /* its log, just now (app/history.h) */
-    char name[];                      /* canonical, not terminated */
+        uint32_t visible;       /* members that see it in their list of rooms */
+        uint32_t idle_since_ms; /* while idle: by loop_now, cut off */
+    };
+    bool has_recent : 1;    /* private to app/recent.c */
+    bool recent_is_all : 1; /* the log holds no events older than those in memory */
+    bool is_many : 1;       /* which of `members` it is */
+    bool is_idle : 1;
+    char name[]; /* canonical, not terminated */
 };
+
+/* Of the size without what is added to align an array of them. */
+enum { APP_ROOM_SIZE = offsetof(struct app_room, name) };
+/* There is one for each user at least. */
+_Static_assert(APP_ROOM_SIZE <= 89, "a room grew");
 
 struct app_rooms {
     struct loop *loop;
@@ -73,6 +84,10 @@ MUST_CHECK enum err app_rooms_get(struct app_rooms *rooms, const struct room_nam
                                   struct app_room **ret_room);
 /* NULL where there is none. */
 struct app_room *app_rooms_find(const struct app_rooms *rooms, struct str name);
+/* Who waits for the room stands in its ring `joins`, by a node of its own: behind the others. */
+void app_room_wait(struct app_room *room, struct list *join);
+/* Idempotent; the room must not be idle. */
+void app_room_wait_no_more(struct app_room *room, struct list *join);
 /* After a member or a join left: the room goes idle when it was the last. */
 void app_rooms_settle(struct app_rooms *rooms, struct app_room *room);
 

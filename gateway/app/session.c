@@ -1,5 +1,6 @@
 #include "app/session.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,35 @@
 #include "util/rand.h"
 
 enum { SWEEP_MS_MAX = 1000 };
+
+/* While the session is being kept; owned by the member's transit. */
+struct app_keeping {
+    struct list promised; /* what waits for the request under way */
+    struct list next;     /* what waits for the one after it */
+    struct bus_request *request;
+    bool stale; /* the member has changed since the request was made */
+};
+
+static struct app_member *member_of(const struct app_session *session)
+{
+    return container_of(session, struct app_member, session);
+}
+
+static struct app_sessions *sessions_of(const struct app_session *session)
+{
+    return &member_of(session)->app->sessions;
+}
+
+static struct app_keeping *keeping_of(const struct app_session *session)
+{
+    return app_member_keeping(member_of(session));
+}
+
+static bool is_asked(const struct app_session *session)
+{
+    const struct app_keeping *keeping = keeping_of(session);
+    return keeping && keeping->request;
+}
 
 static struct str pid_of(const struct map_node *node)
 {
@@ -26,7 +56,7 @@ static enum err write_rooms(const struct app_member *member, struct buf *out)
 {
     enum err err = OK;
     for (unsigned i = 0; i < member->count && !err; i++) {
-        const struct app_membership *membership = &member->memberships[i];
+        const struct app_membership *membership = &app_member_memberships(member)[i];
         struct bus_session_room room = {app_room_name(membership->room), membership->since,
                                         membership->visible};
         err = bus_session_write_room(&room, out);
@@ -35,14 +65,23 @@ static enum err write_rooms(const struct app_member *member, struct buf *out)
 }
 
 /* The present one when it is first kept; if Redis loses its data later, that is another. */
-static struct str epoch_of(struct app_session *session)
+static enum err note_epoch(struct app_session *session)
 {
-    struct str present = bus_subscriber_epoch(session->sessions->subscriber);
-    if (!session->epoch_known && present.len == BUS_EPOCH_LEN) {
-        memcpy(session->epoch, present.ptr, BUS_EPOCH_LEN);
-        session->epoch_known = true;
+    struct app_sessions *sessions = sessions_of(session);
+    struct str present = bus_subscriber_epoch(sessions->subscriber);
+    if (session->epoch || present.len == 0) {
+        return OK;
     }
-    return str_range(session->epoch, session->epoch_known ? BUS_EPOCH_LEN : 0);
+    if (!sessions->epoch || !str_eq(rcbuf_str(sessions->epoch), present)) {
+        struct rcbuf *copy = rcbuf_copy(present);
+        if (!copy) {
+            return ERR_NOMEM;
+        }
+        rcbuf_unref(&sessions->epoch);
+        sessions->epoch = copy;
+    }
+    session->epoch = rcbuf_ref(sessions->epoch);
+    return OK;
 }
 
 enum err app_session_describe(const struct app_member *member, struct str epoch, struct buf *out)
@@ -62,10 +101,12 @@ enum err app_session_describe(const struct app_member *member, struct str epoch,
 
 static struct bus_request *send(struct app_session *session, uint64_t ttl_ms, bus_answer_fn done)
 {
-    struct app_sessions *sessions = session->sessions;
+    struct app_sessions *sessions = sessions_of(session);
     struct buf text = {0};
     struct bus_request *request = NULL;
-    if (!app_session_describe(session->member, epoch_of(session), &text)) {
+    enum err err = note_epoch(session);
+    struct str epoch = session->epoch ? rcbuf_str(session->epoch) : STR("");
+    if (!err && !app_session_describe(member_of(session), epoch, &text)) {
         request = bus_session_keep(bus_subscriber_store(sessions->subscriber), &sessions->bus->keys,
                                    app_session_pid(session), str_from(sessions->bus->gateway_id),
                                    !session->claimed, buf_str(&text), ttl_ms, done, session);
@@ -94,20 +135,6 @@ static void promise_free(struct app_promise *promise)
     free(promise);
 }
 
-/* Telling may close the client's session, but that ends the member only later. */
-static void tell(struct app_session *session)
-{
-    for (struct list *node; (node = list_pop_front(&session->promised));) {
-        struct app_promise *promise = list_entry(node, struct app_promise, node);
-        if (promise->greeting) {
-            app_greet(session->member);
-        } else {
-            app_send_ack(session->member->socket, promise->ack_id, buf_str(&promise->answer));
-        }
-        promise_free(promise);
-    }
-}
-
 static void forget(struct list *promises)
 {
     for (struct list *node; (node = list_pop_front(promises));) {
@@ -117,31 +144,85 @@ static void forget(struct list *promises)
 
 /* --- Keeping --- */
 
+static struct app_keeping *keeping_begin(struct app_session *session)
+{
+    struct app_member *member = member_of(session);
+    struct app_keeping *keeping = app_member_keeping(member);
+    if (keeping || app_member_need_transit(member)) {
+        return keeping;
+    }
+    keeping = calloc(1, sizeof *keeping);
+    if (keeping) {
+        list_init(&keeping->promised);
+        list_init(&keeping->next);
+        member->transit->keeping = keeping;
+    } else {
+        app_member_tidy(member);
+    }
+    return keeping;
+}
+
+/* Idempotent. What was promised is not told. */
+static void keeping_end(struct app_session *session)
+{
+    struct app_member *member = member_of(session);
+    struct app_keeping *keeping = app_member_keeping(member);
+    if (keeping) {
+        bus_store_cancel(keeping->request);
+        forget(&keeping->promised);
+        forget(&keeping->next);
+        free(keeping);
+        member->transit->keeping = NULL;
+        app_member_tidy(member);
+    }
+}
+
+/* Telling may close the client's session, but that ends the member only later. */
+static void tell(struct app_session *session)
+{
+    struct app_member *member = member_of(session);
+    struct app_keeping *keeping = keeping_of(session);
+    for (struct list *node; (node = list_pop_front(&keeping->promised));) {
+        struct app_promise *promise = list_entry(node, struct app_promise, node);
+        if (promise->greeting) {
+            app_greet(member);
+        } else {
+            app_send_ack(member->socket, promise->ack_id, buf_str(&promise->answer));
+        }
+        promise_free(promise);
+    }
+}
+
 static void start(struct app_session *session);
 
 static void note_kept(struct app_session *session)
 {
+    struct app_sessions *sessions = sessions_of(session);
     session->claimed = true;
-    session->kept_ms = loop_now(session->sessions->loop);
+    session->kept_ms = (uint32_t)loop_now(sessions->loop);
     list_remove(&session->by_age);
-    list_push_back(&session->sessions->by_age, &session->by_age);
+    list_push_back(&sessions->by_age, &session->by_age);
 }
 
 static void on_kept(void *context, const struct redisReply *reply)
 {
     struct app_session *session = context;
+    struct app_sessions *sessions = sessions_of(session);
+    struct app_keeping *keeping = keeping_of(session);
     enum bus_session_kept kept = bus_session_kept(reply);
-    session->request = NULL;
+    keeping->request = NULL;
     if (kept == BUS_SESSION_TAKEN) {
         app_session_take(session);
         return;
     }
-    session->sessions->refused += kept == BUS_SESSION_REFUSED;
-    session->sessions->kept += kept == BUS_SESSION_KEPT;
+    sessions->refused += kept == BUS_SESSION_REFUSED;
+    sessions->kept += kept == BUS_SESSION_KEPT;
     note_kept(session);
     tell(session);
-    if (session->stale) {
+    if (keeping->stale) {
         start(session);
+    } else if (!keeping->request) {
+        keeping_end(session);
     }
 }
 
@@ -157,23 +238,37 @@ static uint64_t ttl_ms(const struct app_sessions *sessions)
     return sessions->window_ms + sessions->window_ms / 2 + sweep_ms(sessions);
 }
 
+static void give_up(const struct app_session *session)
+{
+    eio_session_close(sio_socket_session(member_of(session)->socket), EIO_CLOSE_SERVER);
+}
+
 static void start(struct app_session *session)
 {
-    session->stale = false;
-    list_splice_back(&session->promised, &session->next);
-    session->request = send(session, ttl_ms(session->sessions), on_kept);
-    if (!session->request) {
-        eio_session_close(sio_socket_session(session->member->socket), EIO_CLOSE_SERVER);
+    struct app_keeping *keeping = keeping_of(session);
+    keeping->stale = false;
+    list_splice_back(&keeping->promised, &keeping->next);
+    keeping->request = send(session, ttl_ms(sessions_of(session)), on_kept);
+    if (!keeping->request) {
+        give_up(session);
     }
 }
 
 void app_session_keep(struct app_session *session, struct app_promise *promise)
 {
-    if (promise) {
-        list_push_back(&session->next, &promise->node);
+    struct app_keeping *keeping = session->taken ? NULL : keeping_begin(session);
+    if (!keeping) { /* in the first case it is closed already */
+        give_up(session);
+        if (promise) {
+            promise_free(promise);
+        }
+        return;
     }
-    session->stale = true;
-    if (!session->request && !session->taken) {
+    if (promise) {
+        list_push_back(&keeping->next, &promise->node);
+    }
+    keeping->stale = true;
+    if (!keeping->request) {
         start(session);
     }
 }
@@ -186,10 +281,10 @@ static void on_sweep(struct wheel_timer *timer)
     loop_timer_set(sessions->loop, timer, sweep_ms(sessions));
     LIST_FOR_EACH (node, next, &sessions->by_age) {
         struct app_session *session = list_entry(node, struct app_session, by_age);
-        if (session->kept_ms + sessions->window_ms / 2 > now) {
+        if ((uint32_t)now - session->kept_ms < sessions->window_ms / 2) {
             return;
         }
-        if (!session->request && session->claimed) {
+        if (!is_asked(session) && session->claimed) {
             app_session_keep(session, NULL);
         }
     }
@@ -199,7 +294,7 @@ void app_sessions_renew(struct app_sessions *sessions)
 {
     LIST_FOR_EACH (node, next, &sessions->by_age) {
         struct app_session *session = list_entry(node, struct app_session, by_age);
-        if (!session->request) {
+        if (!is_asked(session)) {
             app_session_keep(session, NULL);
         }
     }
@@ -207,37 +302,32 @@ void app_sessions_renew(struct app_sessions *sessions)
 
 /* --- Lives --- */
 
-struct app_session *app_session_new(struct app_sessions *sessions, struct app_member *member,
-                                    struct str pid)
+enum err app_session_begin(struct app_member *member, struct str pid)
 {
-    struct app_session *session = calloc(1, sizeof *session);
-    if (!session) {
-        return NULL;
-    }
-    session->sessions = sessions;
-    session->member = member;
+    struct app_sessions *sessions = &member->app->sessions;
+    struct app_session *session = member->session;
+    assert(member->recovers && !member->has_session);
+    *session = (struct app_session){0};
     list_init(&session->by_age);
-    list_init(&session->promised);
-    list_init(&session->next);
     if (pid.len == BUS_PID_LEN) {
         memcpy(session->pid, pid.ptr, BUS_PID_LEN);
     } else {
         rand_id(session->pid, BUS_PID_LEN);
     }
     if (map_insert(&sessions->by_pid, &session->by_pid)) {
-        free(session);
-        return NULL;
+        return ERR_NOMEM;
     }
+    member->has_session = true;
     if (!wheel_timer_is_set(&sessions->timer)) {
         loop_timer_set(sessions->loop, &sessions->timer, sweep_ms(sessions));
     }
-    return session;
+    return OK;
 }
 
 static void leave_map(struct app_session *session)
 {
     if (!session->taken) {
-        map_remove(&session->sessions->by_pid, &session->by_pid);
+        map_remove(&sessions_of(session)->by_pid, &session->by_pid);
     }
 }
 
@@ -248,22 +338,23 @@ void app_session_take(struct app_session *session)
     }
     leave_map(session);
     session->taken = true;
-    session->sessions->taken_over++;
+    sessions_of(session)->taken_over++;
     list_remove(&session->by_age);
-    bus_store_cancel(session->request);
-    session->request = NULL;
-    app_permit_return(session->member); /* its place is the other connection's */
-    eio_session_close(sio_socket_session(session->member->socket), EIO_CLOSE_SERVER);
+    keeping_end(session);
+    struct app_member *member = member_of(session);
+    app_permit_return(member); /* its place is the other connection's */
+    eio_session_close(sio_socket_session(member->socket), EIO_CLOSE_SERVER);
 }
 
-void app_session_end(struct app_session *session, bool comes_back)
+void app_session_end(struct app_member *member, bool comes_back)
 {
+    struct app_session *session = app_member_session(member);
     if (!session) {
         return;
     }
-    struct app_sessions *sessions = session->sessions;
-    bool may_be_kept = session->claimed || session->request;
-    bus_store_cancel(session->request);
+    struct app_sessions *sessions = sessions_of(session);
+    bool may_be_kept = session->claimed || is_asked(session);
+    keeping_end(session);
     if (!session->taken && session->claimed && comes_back) {
         send(session, sessions->window_ms, NULL);
     } else if (!session->taken && may_be_kept && !comes_back) {
@@ -272,23 +363,23 @@ void app_session_end(struct app_session *session, bool comes_back)
     }
     leave_map(session);
     list_remove(&session->by_age);
-    forget(&session->promised);
-    forget(&session->next);
-    free(session);
+    rcbuf_unref(&session->epoch);
+    member->has_session = false;
 }
 
-void app_session_forget(struct app_session *session)
+void app_session_forget(struct app_member *member)
 {
+    struct app_session *session = app_member_session(member);
     if (session) {
         leave_map(session);
         session->taken = true;
-        app_session_end(session, true);
+        app_session_end(member, true);
     }
 }
 
 bool app_session_is_quiet(const struct app_session *session)
 {
-    return !session->request && list_empty(&session->promised) && list_empty(&session->next);
+    return !keeping_of(session);
 }
 
 bool app_sessions_enabled(const struct app_sessions *sessions)
@@ -317,4 +408,5 @@ void app_sessions_fini(struct app_sessions *sessions)
 {
     loop_timer_cancel(sessions->loop, &sessions->timer);
     map_fini(&sessions->by_pid);
+    rcbuf_unref(&sessions->epoch);
 }

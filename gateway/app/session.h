@@ -18,6 +18,7 @@
 #include "util/err.h"
 #include "util/list.h"
 #include "util/map.h"
+#include "util/rcbuf.h"
 
 struct app_member;
 
@@ -27,7 +28,8 @@ struct app_sessions {
     const struct bus_subscriber_options *bus;
     uint64_t window_ms; /* 0: nobody can recover */
     struct map by_pid;
-    struct list by_age; /* those kept longest ago in front */
+    struct list by_age;  /* those kept longest ago in front */
+    struct rcbuf *epoch; /* the last that was seen: all sessions since share it */
     struct wheel_timer timer;
     uint64_t kept, refused, taken_over; /* since the start */
 };
@@ -40,22 +42,19 @@ struct app_promise {
     struct buf answer;
 };
 
+/* Lies in its member: see app/member.h. */
 struct app_session {
-    struct app_sessions *sessions;
-    struct app_member *member;
     struct map_node by_pid;
     struct list by_age;
-    struct list promised; /* what waits for the request under way */
-    struct list next;     /* what waits for the one after it */
-    struct bus_request *request;
-    uint64_t kept_ms;
-    bool stale;   /* has changed since the request was made */
-    bool claimed; /* it was kept once by this gateway */
-    bool taken;   /* another connection has the client: nothing is kept of this one any more */
+    struct rcbuf *epoch; /* of the Redis that the member's events came from; NULL: not known yet */
     char pid[BUS_PID_LEN];
-    char epoch[BUS_EPOCH_LEN]; /* of the Redis that the member's events came from */
-    bool epoch_known;
+    uint32_t kept_ms; /* when, by loop_now; cut off */
+    bool claimed;     /* it was kept once by this gateway */
+    bool taken;       /* another connection has the client: nothing is kept of this one any more */
 };
+
+/* There is one for nearly each idle connection. */
+_Static_assert(sizeof(struct app_session) <= 72, "a session grew");
 
 void app_sessions_init(struct app_sessions *sessions, struct loop *loop,
                        struct bus_subscriber *subscriber, const struct bus_subscriber_options *bus,
@@ -69,9 +68,8 @@ void app_sessions_renew(struct app_sessions *sessions);
 /* NULL where nobody here has that pid. */
 struct app_session *app_sessions_find(const struct app_sessions *sessions, struct str pid);
 
-/* With this pid, or with a new one where it is empty. NULL without memory. */
-struct app_session *app_session_new(struct app_sessions *sessions, struct app_member *member,
-                                    struct str pid);
+/* The member, which recovers, gets one: with this pid, or a new one where it is empty. NOMEM. */
+MUST_CHECK enum err app_session_begin(struct app_member *member, struct str pid);
 struct str app_session_pid(const struct app_session *session);
 /* Whether nothing is being kept, and nothing was promised. */
 bool app_session_is_quiet(const struct app_session *session);
@@ -85,10 +83,10 @@ MUST_CHECK enum err app_session_describe(const struct app_member *member, struct
 void app_session_keep(struct app_session *session, struct app_promise *promise);
 /* The client has another connection: this one is closed, and leaves no trace. */
 void app_session_take(struct app_session *session);
-/* The member went to another gateway, which keeps the session from now on. Frees. NULL is fine. */
-void app_session_forget(struct app_session *session);
-/* The member goes: to come back within the window, or for good. Frees. NULL is fine. */
-void app_session_end(struct app_session *session, bool comes_back);
+/* The member, if it has one, went to another gateway, which keeps it from now on. */
+void app_session_forget(struct app_member *member);
+/* The member, if it has one, goes: to come back within the window, or for good. */
+void app_session_end(struct app_member *member, bool comes_back);
 
 /* NULL without memory. */
 struct app_promise *app_promise_new(bool greeting);

@@ -17,7 +17,8 @@ bool eio_away_is(const struct eio_away *away, struct str gateway, uint64_t numbe
 
 bool eio_away_waits(const struct eio_session *session)
 {
-    return session->away && !session->away->given;
+    const struct eio_away *away = eio_session_away(session);
+    return away && !away->given;
 }
 
 enum err eio_away_wait(struct eio_session *session, const struct eio_asker *asker)
@@ -28,23 +29,25 @@ enum err eio_away_wait(struct eio_session *session, const struct eio_asker *aske
     }
     away->number = asker->number;
     memcpy(away->gateway, asker->gateway.ptr, EIO_GATEWAY_ID_LEN);
-    session->away = away;
+    session->polled->away = away;
     return OK;
 }
 
 void eio_away_drop(struct eio_session *session)
 {
-    if (session->away) {
-        rcbuf_unref(&session->away->given);
-        free(session->away);
-        session->away = NULL;
+    struct eio_away *away = eio_session_away(session);
+    if (away) {
+        rcbuf_unref(&away->given);
+        free(away);
+        session->polled->away = NULL;
     }
 }
 
 static struct eio_asker asker_of(const struct eio_session *session)
 {
-    return (struct eio_asker){.gateway = str_range(session->away->gateway, EIO_GATEWAY_ID_LEN),
-                              .number = session->away->number,
+    const struct eio_away *away = session->polled->away;
+    return (struct eio_asker){.gateway = str_range(away->gateway, EIO_GATEWAY_ID_LEN),
+                              .number = away->number,
                               .sid = eio_session_sid(session)};
 }
 
@@ -58,8 +61,9 @@ void eio_away_give(struct eio_session *session, enum eio_outcome outcome, struct
 {
     const struct eio_asker asker = asker_of(session);
     bool keep = outcome == EIO_PACKETS && !is_noop(body) && session->state != EIO_CLOSED;
-    session->away->given = keep ? rcbuf_copy(body) : NULL;
-    if (keep && !session->away->given) {
+    struct eio_away *away = session->polled->away;
+    away->given = keep ? rcbuf_copy(body) : NULL;
+    if (keep && !away->given) {
         eio_away_drop(session);
         eio_session_end(session, EIO_CLOSE_TRANSPORT);
         return;
@@ -73,12 +77,13 @@ void eio_away_give(struct eio_session *session, enum eio_outcome outcome, struct
 void eio_away_give_again(struct eio_session *session)
 {
     const struct eio_asker asker = asker_of(session);
-    eio_answer(session->server, &asker, EIO_PACKETS, rcbuf_str(session->away->given));
+    eio_answer(session->server, &asker, EIO_PACKETS, rcbuf_str(session->polled->away->given));
 }
 
 void eio_away_taken(struct eio_session *session, struct str gateway, uint64_t number)
 {
-    if (eio_away_is(session->away, gateway, number) && session->away->given) {
+    const struct eio_away *away = eio_session_away(session);
+    if (eio_away_is(away, gateway, number) && away->given) {
         eio_away_drop(session);
         eio_rivals_go_on(session);
     }

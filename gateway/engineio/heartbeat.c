@@ -26,7 +26,7 @@ static void arm(struct eio_session *session, enum eio_heartbeat phase)
 static void ping(struct eio_session *session)
 {
     arm(session, EIO_HEARTBEAT_PONG);
-    session->transport->ping(session);
+    eio_session_on(session)->ping(session);
 }
 
 static void on_timer(struct wheel_timer *timer)

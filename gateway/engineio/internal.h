@@ -3,6 +3,7 @@
 #define ENGINEIO_INTERNAL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "engineio/fleet.h"
@@ -36,30 +37,39 @@ enum eio_heartbeat {
     EIO_HEARTBEAT_HELD, /* a ping waits for the end of an upgrade; no timer */
 };
 
+/* What only a session on polling has, and one that leaves it. */
+struct eio_polled {
+    struct eio_upgrade *upgrade; /* owned; while UPGRADING and MOVING */
+    /* The request that waits for packets, here or with another gateway: one of both, or none. */
+    struct http_exchange *poll;
+    struct eio_away *away; /* owned; also one that was answered, until it is confirmed */
+};
+
 struct eio_session {
     struct map_node node; /* in server->by_sid until CLOSED */
     struct list due;      /* on server->due while the end of a turn has work for it */
     struct eio_server *server;
-    const struct eio_transport *transport;
-    struct eio_upgrade *upgrade; /* owned; while UPGRADING and MOVING */
-    /* The request that waits for packets, here or with another gateway: one of both, or none. */
-    struct http_exchange *poll;
-    struct eio_away *away;    /* owned; also one that was answered, until it is confirmed */
-    struct eio_queue queue;   /* what waits for a poll, or for the handshake's end */
-    struct ws_stream ws;      /* the transport, or the candidate; conn NULL where there is none */
-    struct wheel_timer timer; /* heartbeat; in CLOSING the deadline */
-    void *user;
-    struct loop_reap reap;
+    struct eio_polled *polled; /* owned; NULL on WebSocket */
+    struct eio_queue queue;    /* what waits for a poll, or for the handshake's end */
+    struct ws_stream ws;       /* the transport, or the candidate; conn NULL where there is none */
+    union {
+        struct wheel_timer timer; /* heartbeat; in CLOSING the deadline */
+        struct loop_reap reap;    /* after on_close */
+    };
     uint8_t state;     /* enum eio_state, changed by eio_session_move alone */
     uint8_t heartbeat; /* enum eio_heartbeat */
     uint8_t reason;    /* enum eio_close_reason, once closing */
     uint8_t sid_len;
-    bool ping_due;    /* polling: a ping leaves before anything else */
-    bool close_asked; /* in OPENING */
-    bool posting;     /* the body of a POST is on its way */
-    bool leaving;     /* ends as soon as nothing waits for the client */
-    char text[];      /* sid, then the peer's address with a terminator */
+    bool ping_due : 1;    /* polling: a ping leaves before anything else */
+    bool close_asked : 1; /* in OPENING */
+    bool posting : 1;     /* the body of a POST is on its way */
+    bool leaving : 1;     /* ends as soon as nothing waits for the client */
+    /* ops->room_size bytes for whoever is above; sid; the peer's address (engineio/peer.h). */
+    max_align_t room[];
 };
+
+/* There is one for each idle connection: what is rare, or short, is elsewhere. */
+_Static_assert(sizeof(struct eio_session) <= 128, "a session grew");
 
 /* A poll that another gateway has from the client (away.c). */
 struct eio_away {
@@ -82,6 +92,7 @@ struct eio_server {
     struct loop_task turn;
     struct rcbuf *ping, *probe; /* encoded once */
     struct buf scratch;         /* body of a poll's answer */
+    char peer[NET_PEER_MAX];    /* what eio_session_peer has said last */
     struct bucket handshakes;
     struct map_node *next; /* where eio_server_next goes on; NULL: at the beginning */
     bool leaving;          /* no handshakes any more */
@@ -155,10 +166,28 @@ void eio_owner_answer(struct eio_server *server, const struct eio_asker *asker,
 
 /* session.c */
 
+/* The current one. */
+static inline const struct eio_transport *eio_session_on(const struct eio_session *session)
+{
+    return session->polled ? &eio_polling : &eio_websocket;
+}
 /* Whether polls and POSTs may come. */
 static inline bool eio_session_is_polling(const struct eio_session *session)
 {
-    return session->transport == &eio_polling && session->state != EIO_MOVING;
+    return session->polled && session->state != EIO_MOVING;
+}
+/* What of struct eio_polled it has; NULL where it has not. */
+static inline struct http_exchange *eio_session_poll(const struct eio_session *session)
+{
+    return session->polled ? session->polled->poll : NULL;
+}
+static inline struct eio_away *eio_session_away(const struct eio_session *session)
+{
+    return session->polled ? session->polled->away : NULL;
+}
+static inline struct eio_upgrade *eio_session_upgrade(const struct eio_session *session)
+{
+    return session->polled ? session->polled->upgrade : NULL;
 }
 /* One that arrives from another gateway: in OPENING, its sid as given. NULL without memory. */
 struct eio_session *eio_session_new_arriving(struct eio_server *server, struct net_conn *conn,
@@ -171,8 +200,8 @@ void eio_session_discard(struct eio_session *session);
 void eio_session_move(struct eio_session *session, enum eio_state state);
 /* OPENING is over: heartbeats begin, and a close that was asked for meanwhile. */
 void eio_session_opened(struct eio_session *session);
-/* The current transport becomes another one. */
-void eio_session_set_transport(struct eio_session *session, const struct eio_transport *transport);
+/* From polling to WebSocket; nothing of struct eio_polled is left. */
+void eio_session_leave_polling(struct eio_session *session);
 /* A packet from the current transport. */
 void eio_session_receive(struct eio_session *session, const struct eio_packet *packet);
 /* See transport->leave. False: it is not open, being upgraded, or leaving already. */

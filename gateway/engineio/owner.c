@@ -31,9 +31,8 @@ static struct eio_session *unconfirmed(const struct sending *sending)
     struct eio_session *session =
         eio_server_find(sending->relay->server, str_range(sending->sid, sending->sid_len));
     struct str gateway = str_range(sending->to.gateway, EIO_GATEWAY_ID_LEN);
-    bool is =
-        session && eio_away_is(session->away, gateway, sending->to.number) && session->away->given;
-    return is ? session : NULL;
+    const struct eio_away *away = session ? eio_session_away(session) : NULL;
+    return eio_away_is(away, gateway, sending->to.number) && away->given ? session : NULL;
 }
 
 /* A gateway that does not listen is gone, or asks again when it is back. */
@@ -113,7 +112,7 @@ void eio_owner_forget_answers(struct eio_relay *relay)
 
 static void abort_poll(struct eio_session *session, const struct eio_relay_request *request)
 {
-    if (eio_away_is(session->away, request->gateway, request->number)) {
+    if (eio_away_is(eio_session_away(session), request->gateway, request->number)) {
         eio_polling_abort(session);
     }
 }
@@ -122,9 +121,9 @@ static void abort_poll(struct eio_session *session, const struct eio_relay_reque
 static void poll_again(struct eio_session *session, const struct eio_relay_request *request,
                        const struct eio_asker *asker)
 {
-    if (!eio_away_is(session->away, request->gateway, request->number)) {
+    if (!eio_away_is(eio_session_away(session), request->gateway, request->number)) {
         eio_answer_error(session->server, asker, EIO_ERROR_SID);
-    } else if (session->away->given) {
+    } else if (session->polled->away->given) {
         eio_away_give_again(session);
     }
 }

@@ -7,25 +7,26 @@ enum { SCRATCH_KEEP = 64 * 1024 };
 
 static bool is_polled(const struct eio_session *session)
 {
-    return session->poll || eio_away_waits(session);
+    return eio_session_poll(session) || eio_away_waits(session);
 }
 
 /* Where the answer can't be kept for another gateway, the session ends from inside. */
 static void respond_poll(struct eio_session *session, enum eio_outcome outcome, struct str body)
 {
-    const struct eio_asker asker = {.exchange = session->poll, .sid = eio_session_sid(session)};
-    if (!session->poll) {
+    const struct eio_asker asker = {.exchange = session->polled->poll,
+                                    .sid = eio_session_sid(session)};
+    if (!asker.exchange) {
         eio_away_give(session, outcome, body);
         return;
     }
-    session->poll = NULL;
+    session->polled->poll = NULL;
     eio_answer(session->server, &asker, outcome, body);
 }
 
 /* The peer gave its poll up: nobody is there any more. */
 void eio_polling_abort(struct eio_session *session)
 {
-    session->poll = NULL;
+    session->polled->poll = NULL;
     eio_away_drop(session);
     eio_session_end(session, EIO_CLOSE_TRANSPORT);
 }
@@ -44,9 +45,9 @@ void eio_polling_noop(struct eio_session *session)
 
 static void wait_for_packets(struct eio_session *session, const struct eio_asker *asker)
 {
-    session->poll = asker->exchange;
-    if (session->poll) {
-        http_exchange_watch(session->poll, on_abort, session);
+    session->polled->poll = asker->exchange;
+    if (asker->exchange) {
+        http_exchange_watch(asker->exchange, on_abort, session);
     } else if (eio_away_wait(session, asker)) {
         eio_answer(session->server, asker, EIO_BUSY, STR(""));
         eio_session_end(session, EIO_CLOSE_TRANSPORT);
@@ -71,7 +72,7 @@ void eio_polling_poll(struct eio_session *session, const struct eio_asker *asker
  */
 void eio_polling_poll_at_last(struct eio_session *session, const struct eio_asker *asker)
 {
-    if (is_polled(session) || session->away || session->state == EIO_CLOSED) {
+    if (is_polled(session) || eio_session_away(session) || session->state == EIO_CLOSED) {
         eio_answer_error(session->server, asker, EIO_ERROR_REQUEST);
         eio_session_end(session, EIO_CLOSE_PROTOCOL);
         return;
@@ -236,9 +237,9 @@ static void answer(struct eio_session *session, struct buf *body)
  */
 static void part(struct eio_session *session)
 {
-    struct http_exchange *poll = session->poll;
+    struct http_exchange *poll = session->polled->poll;
     if (poll) {
-        session->poll = NULL;
+        session->polled->poll = NULL;
         eio_respond_busy(poll, EIO_REFUSAL_LEAVING);
     } else {
         respond_poll(session, EIO_BUSY, STR(""));
@@ -270,7 +271,7 @@ static void polling_close(struct eio_session *session)
 /* Without a poll to answer, the next one is waited for, for as long as the session lives. */
 static void polling_leave(struct eio_session *session)
 {
-    if (session->poll) {
+    if (session->polled->poll) {
         eio_session_touch(session);
     }
 }

@@ -68,7 +68,7 @@ static bool is_full(const struct eio_relay *relay)
 bool eio_relay_holds_back(struct eio_session *session)
 {
     struct eio_relay *relay = session->server->relay;
-    if (!session->away || !is_full(relay)) {
+    if (!eio_session_away(session) || !is_full(relay)) {
         return false;
     }
     list_remove(

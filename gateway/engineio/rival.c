@@ -110,7 +110,7 @@ static void on_again(struct wheel_timer *timer)
 static void judge(struct rival *rival, struct eio_session *session, bool first_is_gone)
 {
     struct loop *loop = rival->relay->server->loop;
-    bool answered = session->away->given;
+    bool answered = session->polled->away->given;
     if (answered && !first_is_gone && loop_now(loop) < rival->until_ms) {
         loop_timer_set(loop, &rival->again, LOOK_MS);
     } else if (answered) {
@@ -133,7 +133,7 @@ static void on_looked(void *context, const struct redisReply *reply)
     rival->look = NULL;
     if (!session || !eio_session_is_polling(session)) {
         refuse(rival, NULL);
-    } else if (eio_away_is(session->away, gateway_of(&rival->first), rival->first.number)) {
+    } else if (eio_away_is(session->polled->away, gateway_of(&rival->first), rival->first.number)) {
         judge(rival, session, is_gone);
     } else {
         go_on(rival, session);
@@ -151,7 +151,7 @@ static struct rival *rival_new(const struct eio_session *session, const struct e
         rival->relay = relay;
         rival->until_ms = loop_now(session->server->loop) + relay->options.timeout_ms;
         rival->exchange = asker->exchange;
-        rival->first = *session->away;
+        rival->first = *session->polled->away;
         if (!asker->exchange) {
             rival->second.number = asker->number;
             memcpy(rival->second.gateway, asker->gateway.ptr, EIO_GATEWAY_ID_LEN);
@@ -166,9 +166,9 @@ static struct rival *rival_new(const struct eio_session *session, const struct e
 
 bool eio_rival_poll(struct eio_session *session, const struct eio_asker *asker)
 {
-    bool elsewhere =
-        session->away && (asker->exchange || !str_eq(asker->gateway, gateway_of(session->away)));
-    if (!elsewhere && !(session->away && session->away->given)) {
+    const struct eio_away *away = session->polled->away;
+    bool elsewhere = away && (asker->exchange || !str_eq(asker->gateway, gateway_of(away)));
+    if (!elsewhere && !(away && away->given)) {
         return false;
     }
     struct rival *rival = rival_new(session, asker);

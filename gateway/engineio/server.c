@@ -106,7 +106,7 @@ static enum err queue_open_packet(struct eio_session *session)
     const struct eio_server_options *options = session->server->options;
     struct rcbuf *packet = eio_encode_handshake(&(struct eio_handshake){
         .sid = eio_session_sid(session),
-        .upgrades = session->transport == &eio_polling,
+        .upgrades = session->polled,
         .ping_interval_ms = options->ping_interval_ms,
         .ping_timeout_ms = options->ping_timeout_ms,
         .max_payload = options->max_payload,

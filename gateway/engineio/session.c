@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engineio/internal.h"
+#include "engineio/peer.h"
 #include "log/log.h"
 #include "util/rand.h"
 
@@ -49,41 +50,55 @@ const char *eio_close_reason_name(enum eio_close_reason reason)
     return reason < EIO_CLOSE_REASONS ? names[reason] : "unknown";
 }
 
-void eio_session_attach(struct eio_session *session, void *user)
+void *eio_session_room(struct eio_session *session)
 {
-    session->user = user;
+    return session->room;
 }
 
-void *eio_session_user(const struct eio_session *session)
+struct eio_session *eio_session_of_room(void *room)
 {
-    return session->user;
+    return container_of(room, struct eio_session, room);
+}
+
+void *eio_session_owner(const struct eio_session *session)
+{
+    return session->server->owner;
+}
+
+/* The sid, and the peer's address behind it. */
+static char *text_of(const struct eio_session *session)
+{
+    return (char *)session->room + session->server->ops->room_size;
 }
 
 struct str eio_session_sid(const struct eio_session *session)
 {
-    return str_range(session->text, session->sid_len);
+    return str_range(text_of(session), session->sid_len);
 }
 
 const char *eio_session_peer(const struct eio_session *session)
 {
-    return session->text + session->sid_len;
+    char *text = session->server->peer;
+    eio_peer_print((const unsigned char *)text_of(session) + session->sid_len, text);
+    return text;
 }
 
 const char *eio_session_transport(const struct eio_session *session)
 {
-    return session->transport->name;
+    return eio_session_on(session)->name;
 }
 
 static size_t *transport_count(struct eio_session *session)
 {
     struct eio_server_stats *stats = &session->server->stats;
-    return session->transport == &eio_websocket ? &stats->websocket : &stats->polling;
+    return session->polled ? &stats->polling : &stats->websocket;
 }
 
-void eio_session_set_transport(struct eio_session *session, const struct eio_transport *transport)
+void eio_session_leave_polling(struct eio_session *session)
 {
     --*transport_count(session);
-    session->transport = transport;
+    free(session->polled);
+    session->polled = NULL;
     ++*transport_count(session);
 }
 
@@ -93,25 +108,34 @@ static void on_deadline(struct wheel_timer *timer)
     eio_session_end(session, (enum eio_close_reason)session->reason);
 }
 
+static void session_free(struct eio_session *session)
+{
+    free(session->polled);
+    free(session);
+}
+
 static struct eio_session *session_new(struct eio_server *server, struct net_conn *conn,
                                        const struct eio_transport *transport, struct str sid)
 {
-    char peer[NET_PEER_MAX];
-    net_conn_peer(conn, peer);
-    size_t peer_size = strlen(peer) + 1;
-    struct eio_session *session = calloc(1, sizeof *session + sid.len + peer_size);
+    char text[NET_PEER_MAX];
+    unsigned char peer[EIO_PEER_MAX];
+    net_conn_peer(conn, text);
+    size_t peer_size = eio_peer_pack(text, peer);
+    struct eio_session *session =
+        calloc(1, sizeof *session + server->ops->room_size + sid.len + peer_size);
     if (!session) {
         return NULL;
     }
     session->server = server;
-    session->transport = transport;
     session->sid_len = (uint8_t)sid.len;
-    memcpy(session->text, sid.ptr, sid.len);
-    memcpy(session->text + sid.len, peer, peer_size);
+    memcpy(text_of(session), sid.ptr, sid.len);
+    memcpy(text_of(session) + sid.len, peer, peer_size);
     list_init(&session->due);
     wheel_timer_init(&session->timer, on_deadline);
-    if (map_insert(&server->by_sid, &session->node)) {
-        free(session);
+    bool polls = transport == &eio_polling;
+    session->polled = polls ? calloc(1, sizeof *session->polled) : NULL;
+    if ((polls && !session->polled) || map_insert(&server->by_sid, &session->node)) {
+        session_free(session);
         return NULL;
     }
     server->stats.sessions++;
@@ -137,8 +161,7 @@ struct eio_session *eio_session_new_arriving(struct eio_server *server, struct n
 
 static void reap(struct loop_reap *node)
 {
-    struct eio_session *session = container_of(node, struct eio_session, reap);
-    free(session);
+    session_free(container_of(node, struct eio_session, reap));
 }
 
 /* The last reference in this room is gone. */
@@ -168,7 +191,7 @@ void eio_session_opened(struct eio_session *session)
 {
     eio_session_move(session, EIO_OPEN);
     eio_heartbeat_start(session);
-    if (session->transport == &eio_websocket) {
+    if (!session->polled) {
         eio_websocket_send_queue(session);
     }
     if (session->close_asked) {
@@ -213,7 +236,7 @@ enum err eio_session_send(struct eio_session *session, struct rcbuf *packet)
     if (session->state >= EIO_CLOSING) {
         return ERR_CLOSED;
     }
-    return session->transport->send(session, packet);
+    return eio_session_on(session)->send(session, packet);
 }
 
 static enum err queue_batch_early(struct eio_session *session, const struct eio_batch *batch)
@@ -257,7 +280,7 @@ void eio_session_close(struct eio_session *session, enum eio_close_reason reason
     eio_upgrade_fail(session);
     eio_session_move(session, EIO_CLOSING);
     set_deadline(session);
-    session->transport->close(session);
+    eio_session_on(session)->close(session);
 }
 
 bool eio_session_leave(struct eio_session *session)
@@ -267,7 +290,7 @@ bool eio_session_leave(struct eio_session *session)
     }
     session->leaving = true;
     session->server->stats.leaving++;
-    session->transport->leave(session);
+    eio_session_on(session)->leave(session);
     return true;
 }
 
@@ -288,7 +311,7 @@ void eio_session_end(struct eio_session *session, enum eio_close_reason reason)
     session->server->stats.closed[session->reason]++;
     forget(session);
     loop_timer_cancel(session->server->loop, &session->timer);
-    session->transport->drop(session);
+    eio_session_on(session)->drop(session);
     eio_away_drop(session);
     eio_queue_clear(&session->queue);
     list_remove(&session->due); /* it may have been waiting for others */
@@ -300,8 +323,8 @@ void eio_session_turn(struct eio_session *session)
     if (session->state == EIO_CLOSED) {
         session->server->ops->on_close(session, (enum eio_close_reason)session->reason);
         release(session);
-    } else if (session->transport->flush) {
-        session->transport->flush(session);
+    } else if (eio_session_on(session)->flush) {
+        eio_session_on(session)->flush(session);
     }
 }
 

@@ -8,6 +8,7 @@
 #define ENGINEIO_SESSION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "engineio/packet.h"
@@ -36,9 +37,11 @@ const char *eio_close_reason_name(enum eio_close_reason reason);
 
 /* What happens to sessions, to whoever is above. */
 struct eio_session_ops {
+    /* Bytes that each session has for the object of the layer above: eio_session_room. */
+    size_t room_size;
     /*
-     * A new session. `request` (for its headers) is borrowed. The callee may attach its own object
-     * and may send or close. NOMEM or DENIED refuse it: the session ends with no further call.
+     * A new session. `request` (for its headers) is borrowed. The callee may send or close. NOMEM
+     * or DENIED refuse it: the session ends with no further call.
      */
     enum err (*on_open)(void *owner, struct eio_session *session,
                         const struct http_request *request);
@@ -76,9 +79,14 @@ void eio_session_pack(struct eio_session *session, struct str state);
 void eio_session_ask(struct eio_session *session, struct str place);
 void eio_session_hand_over(struct eio_session *session, struct str rest);
 
-/* The object that the layer above hangs on the session. */
-void eio_session_attach(struct eio_session *session, void *user);
-void *eio_session_user(const struct eio_session *session);
+/*
+ * Room for the object that the layer above has for the session: ops->room_size bytes, aligned for
+ * anything, zero at first, there until on_close has returned. And the session that a room is of.
+ */
+void *eio_session_room(struct eio_session *session);
+struct eio_session *eio_session_of_room(void *room);
+/* The `owner` of eio_server_new. */
+void *eio_session_owner(const struct eio_session *session);
 
 /*
  * Queues packets made by eio_encode_*; takes a reference of its own. They leave at the end of the
@@ -97,7 +105,7 @@ void eio_session_close(struct eio_session *session, enum eio_close_reason reason
 /* 20 characters or more of the URL-safe base64 alphabet; secret. */
 struct str eio_session_sid(const struct eio_session *session);
 const char *eio_session_transport(const struct eio_session *session); /* "polling", "websocket" */
-/* For log lines: the peer's address at the handshake's time. */
+/* For log lines: the peer's address at the handshake's time. Valid until the next call. */
 const char *eio_session_peer(const struct eio_session *session);
 
 #endif

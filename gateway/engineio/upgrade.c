@@ -26,7 +26,7 @@ struct eio_upgrade {
 
 bool eio_upgrade_probed(const struct eio_session *session)
 {
-    return session->state == EIO_UPGRADING && session->upgrade->probed;
+    return session->state == EIO_UPGRADING && session->polled->upgrade->probed;
 }
 
 static void set_timer(struct eio_upgrade *upgrade)
@@ -40,7 +40,7 @@ static void set_timer(struct eio_upgrade *upgrade)
 /* What waits leaves by the poll; only without news it is ended by a noop. */
 static void end_poll(struct eio_session *session)
 {
-    session->transport->flush(session);
+    eio_session_on(session)->flush(session);
     eio_polling_noop(session);
 }
 
@@ -62,8 +62,8 @@ static void on_timer(struct wheel_timer *timer)
 
 static void forget(struct eio_session *session)
 {
-    struct eio_upgrade *upgrade = session->upgrade;
-    session->upgrade = NULL;
+    struct eio_upgrade *upgrade = session->polled->upgrade;
+    session->polled->upgrade = NULL;
     loop_timer_cancel(session->server->loop, &upgrade->timer);
     free(upgrade);
 }
@@ -79,7 +79,7 @@ static void finish(struct eio_session *session)
 static void tell(struct eio_session *session, enum eio_outcome outcome, enum eio_error error,
                  struct str body)
 {
-    const struct eio_upgrade *upgrade = session->upgrade;
+    const struct eio_upgrade *upgrade = session->polled->upgrade;
     const struct eio_asker asker = {.gateway = str_range(upgrade->gateway, EIO_GATEWAY_ID_LEN),
                                     .number = upgrade->number,
                                     .sid = eio_session_sid(session)};
@@ -92,10 +92,11 @@ static void tell(struct eio_session *session, enum eio_outcome outcome, enum eio
 
 void eio_upgrade_fail(struct eio_session *session)
 {
-    if (!session->upgrade) {
+    const struct eio_upgrade *upgrade = eio_session_upgrade(session);
+    if (!upgrade) {
         return;
     }
-    if (session->upgrade->is_away) {
+    if (upgrade->is_away) {
         tell(session, EIO_REFUSED, EIO_ERROR_SID, STR(""));
     }
     if (session->state == EIO_MOVING) {
@@ -116,7 +117,7 @@ static void complete(struct eio_session *session)
     }
     eio_away_drop(session); /* a client that switches has had its answer */
     finish(session);
-    eio_session_set_transport(session, &eio_websocket);
+    eio_session_leave_polling(session);
     session->server->stats.upgraded++;
     eio_websocket_send_queue(session);
     if (session->state == EIO_OPEN) {
@@ -126,9 +127,9 @@ static void complete(struct eio_session *session)
 
 static void note_probe(struct eio_session *session)
 {
-    session->upgrade->probed = true;
+    session->polled->upgrade->probed = true;
     eio_heartbeat_hold(session);
-    set_timer(session->upgrade);
+    set_timer(session->polled->upgrade);
     end_poll(session);
 }
 
@@ -178,7 +179,7 @@ void eio_upgrade_start(struct eio_session *session, struct http_exchange *exchan
         eio_respond_ws_refusal(exchange, status);
         return;
     }
-    session->upgrade = upgrade;
+    session->polled->upgrade = upgrade;
     eio_session_move(session, EIO_UPGRADING);
     set_timer(upgrade);
     eio_websocket_take(session, exchange);
@@ -188,7 +189,7 @@ void eio_upgrade_start(struct eio_session *session, struct http_exchange *exchan
 
 bool eio_upgrade_is_away(const struct eio_session *session, struct str gateway, uint64_t number)
 {
-    const struct eio_upgrade *upgrade = session->upgrade;
+    const struct eio_upgrade *upgrade = eio_session_upgrade(session);
     return upgrade && upgrade->is_away && upgrade->number == number &&
            str_eq(gateway, str_range(upgrade->gateway, EIO_GATEWAY_ID_LEN));
 }
@@ -205,7 +206,7 @@ void eio_upgrade_start_away(struct eio_session *session, const struct eio_asker 
     upgrade->is_away = true;
     upgrade->number = asker->number;
     memcpy(upgrade->gateway, asker->gateway.ptr, EIO_GATEWAY_ID_LEN);
-    session->upgrade = upgrade;
+    session->polled->upgrade = upgrade;
     eio_session_move(session, EIO_UPGRADING);
     set_timer(upgrade);
     tell(session, EIO_WELCOME, EIO_NO_ERROR, STR(""));
@@ -230,8 +231,8 @@ void eio_upgrade_move(struct eio_session *session)
         return; /* the poll's answer could not be sent */
     }
     eio_session_move(session, EIO_MOVING);
-    session->upgrade->heartbeat_left_ms = eio_heartbeat_stop(session);
-    loop_timer_set(server->loop, &session->upgrade->timer,
+    session->polled->upgrade->heartbeat_left_ms = eio_heartbeat_stop(session);
+    loop_timer_set(server->loop, &session->polled->upgrade->timer,
                    MOVE_PATIENCE * server->relay->options.timeout_ms);
     server->ops->on_move(session);
 }
@@ -242,8 +243,8 @@ void eio_session_pack(struct eio_session *session, struct str state)
     if (session->state != EIO_MOVING) {
         return;
     }
-    if (!eio_relay_write_state(session->heartbeat, session->upgrade->heartbeat_left_ms, state,
-                               &body)) { /* without memory the patience of both ends */
+    if (!eio_relay_write_state(session->heartbeat, session->polled->upgrade->heartbeat_left_ms,
+                               state, &body)) { /* without memory the patience of both ends */
         tell(session, EIO_STATE, EIO_NO_ERROR, buf_str(&body));
     }
     buf_fini(&body);

@@ -45,7 +45,7 @@ static enum eio_close_reason reason_of(unsigned code, enum net_close_reason reas
 static void on_close(struct ws_stream *stream, unsigned code, enum net_close_reason reason)
 {
     struct eio_session *session = session_of(stream);
-    if (session->transport == &eio_websocket) {
+    if (!session->polled) {
         eio_session_end(session, reason_of(code, reason));
     } else {
         eio_upgrade_fail(session);

@@ -15,14 +15,56 @@ static void set_deadline(struct http_conn *http, uint64_t delay_ms)
     loop_timer_set(http->server->loop, &http->deadline, delay_ms);
 }
 
+static void free_upload(struct http_upload *upload)
+{
+    if (upload) {
+        buf_fini(&upload->head);
+        buf_fini(&upload->body);
+        free(upload);
+    }
+}
+
+static struct str rest_of(const struct http_conn *http)
+{
+    return http->rest ? buf_str(&http->rest->bytes) : STR("");
+}
+
+static void drop_rest(struct http_conn *http)
+{
+    struct http_rest *rest = http->rest;
+    if (rest) {
+        list_remove(&rest->ready);
+        buf_fini(&rest->bytes);
+        free(rest);
+        http->rest = NULL;
+    }
+}
+
+/* NOMEM; what was there before stays. */
+static enum err add_to_rest(struct http_conn *http, struct str bytes)
+{
+    struct http_rest *rest = http->rest ? http->rest : calloc(1, sizeof *rest);
+    if (!rest) {
+        return ERR_NOMEM;
+    }
+    if (!http->rest) {
+        rest->http = http;
+        list_init(&rest->ready);
+        http->rest = rest;
+    }
+    enum err err = buf_append(&rest->bytes, bytes);
+    if (rest->bytes.len == 0) {
+        drop_rest(http);
+    }
+    return err;
+}
+
 static void free_http(struct http_conn *http)
 {
     loop_timer_cancel(http->server->loop, &http->deadline);
-    list_remove(&http->ready);
     http_exchange_end(&http->exchange);
-    buf_fini(&http->input);
-    buf_fini(&http->head);
-    buf_fini(&http->body);
+    drop_rest(http);
+    free_upload(http->upload);
     free(http);
 }
 
@@ -65,20 +107,37 @@ static enum outcome send_continue(struct http_conn *http)
     return WENT_ON;
 }
 
+/* NULL without memory. */
+static struct http_upload *upload_new(const struct http_server *server,
+                                      const struct http_head *head, struct str head_bytes)
+{
+    struct http_upload *upload = calloc(1, sizeof *upload);
+    if (!upload) {
+        return NULL;
+    }
+    /* A limit of 0 would be none. */
+    buf_init(&upload->body, server->options.max_body ? server->options.max_body : 1);
+    upload->left = head->content_length;
+    upload->is_chunked = head->chunked;
+    if (buf_append(&upload->head, head_bytes)) {
+        free_upload(upload);
+        return NULL;
+    }
+    return upload;
+}
+
 /* The body is not all here: keeps the head and what there is, if anybody wants it. */
 static enum outcome begin_body(struct http_conn *http, struct http_head *head, struct str bytes)
 {
     if (!http_server_body_begin(http->server, &head->request)) {
         return handle(http, head, STR(""), MUST_CLOSE);
     }
-    if (buf_append(&http->head, bytes)) {
+    http->upload = upload_new(http->server, head, bytes);
+    if (!http->upload) {
         http_server_body_end(http->server, &head->request);
         return refuse(http, 503, bytes);
     }
     http->state = HTTP_BODY_IN;
-    http->body_left = head->content_length;
-    http->is_chunked = head->chunked;
-    http->chunked = (struct http_chunked){0};
     set_deadline(http, http->server->options.body_timeout_ms);
     return head->expects_continue ? send_continue(http) : WENT_ON;
 }
@@ -104,9 +163,10 @@ static enum outcome read_head(struct http_conn *http, struct str *input)
 {
     const struct http_server_options *options = &http->server->options;
     struct http_head head;
-    size_t size = 0;
+    size_t size = 0, scanned = http->scanned;
     unsigned status = 0;
-    enum err err = http_head_find(*input, options->max_head, &http->scanned, &size);
+    enum err err = http_head_find(*input, options->max_head, &scanned, &size);
+    http->scanned = (uint32_t)scanned;
     if (err == ERR_AGAIN) {
         return starve_in_head(http, *input);
     }
@@ -135,25 +195,25 @@ static void end_body(struct http_conn *http)
 {
     struct http_head head;
     unsigned status;
-    if (!parse(http, buf_str(&http->head), &head, &status)) {
+    if (!parse(http, buf_str(&http->upload->head), &head, &status)) {
         http_server_body_end(http->server, &head.request);
     }
 }
 
 /* OK: the body is whole. */
-static enum err take_body(struct http_conn *http, struct str *input)
+static enum err take_body(struct http_upload *upload, struct str *input)
 {
-    if (http->is_chunked) {
-        return http_chunked_decode(&http->chunked, input, &http->body);
+    if (upload->is_chunked) {
+        return http_chunked_decode(&upload->chunked, input, &upload->body);
     }
-    size_t n = input->len < http->body_left ? input->len : (size_t)http->body_left;
-    enum err err = buf_append(&http->body, (struct str){input->ptr, n});
+    size_t n = input->len < upload->left ? input->len : (size_t)upload->left;
+    enum err err = buf_append(&upload->body, (struct str){input->ptr, n});
     if (err) {
         return err;
     }
     *input = str_skip(*input, n);
-    http->body_left -= n;
-    return http->body_left ? ERR_AGAIN : OK;
+    upload->left -= n;
+    return upload->left ? ERR_AGAIN : OK;
 }
 
 static unsigned status_of(enum err err)
@@ -165,21 +225,21 @@ static enum outcome read_body(struct http_conn *http, struct str *input)
 {
     struct http_head head;
     unsigned status = 0;
-    enum err err = take_body(http, input);
+    enum err err = take_body(http->upload, input);
     if (err == ERR_AGAIN) {
         return STARVED;
     }
     end_body(http);
-    if (err || parse(http, buf_str(&http->head), &head, &status)) {
-        return refuse(http, err ? status_of(err) : status, buf_str(&http->head));
-    }
     /* Out of the connection, which an upgrade or the next request may change meanwhile. */
-    struct buf head_bytes = http->head, body = http->body;
-    buf_init(&http->head, head_bytes.limit);
-    buf_init(&http->body, body.limit);
-    enum outcome outcome = handle(http, &head, buf_str(&body), MAY_STAY);
-    buf_fini(&head_bytes);
-    buf_fini(&body);
+    struct http_upload *upload = http->upload;
+    http->upload = NULL;
+    enum outcome outcome;
+    if (err || parse(http, buf_str(&upload->head), &head, &status)) {
+        outcome = refuse(http, err ? status_of(err) : status, buf_str(&upload->head));
+    } else {
+        outcome = handle(http, &head, buf_str(&upload->body), MAY_STAY);
+    }
+    free_upload(upload);
     return outcome;
 }
 
@@ -203,27 +263,25 @@ static void consume(struct http_conn *http, struct str *input)
     }
 }
 
-static bool is_inside(const struct buf *buf, struct str s)
+static bool is_inside(struct str whole, struct str s)
 {
-    return buf->len > 0 && s.ptr >= buf->data && s.ptr < buf->data + buf->len;
+    return whole.len > 0 && s.ptr >= whole.ptr && s.ptr < whole.ptr + whole.len;
 }
 
 /* Keeps what could not be used; more than a head of a peer that does not wait is left to TCP. */
 static void keep_rest(struct http_conn *http, struct str rest)
 {
     if (rest.len == 0 || http->state == HTTP_DONE) {
-        buf_fini(&http->input);
+        drop_rest(http);
         return;
     }
-    if (is_inside(&http->input, rest)) {
-        if (rest.len < http->input.len) {
-            buf_consume(&http->input, http->input.len - rest.len);
-        }
-    } else if (buf_append(&http->input, rest)) {
+    if (is_inside(rest_of(http), rest)) {
+        buf_consume(&http->rest->bytes, http->rest->bytes.len - rest.len);
+    } else if (add_to_rest(http, rest)) {
         net_conn_close(http->net, NET_CLOSED_ERROR);
         return;
     }
-    if (http->state == HTTP_ASKED && http->input.len > http->server->options.max_head) {
+    if (http->state == HTTP_ASKED && rest_of(http).len > http->server->options.max_head) {
         net_conn_pause(http->net);
     }
 }
@@ -241,7 +299,7 @@ void http_conn_given(struct http_conn *http)
 {
     if (!http->busy) { /* else run() does it */
         net_conn_resume(http->net);
-        give_away(http, buf_str(&http->input));
+        give_away(http, rest_of(http));
     }
 }
 
@@ -270,22 +328,22 @@ static void on_read(struct net_conn *net, struct str bytes)
         keep_rest(http, bytes);
         return;
     }
-    if (http->input.len == 0) {
+    if (!http->rest) {
         run(http, bytes);
         return;
     }
-    if (buf_append(&http->input, bytes)) {
+    if (add_to_rest(http, bytes)) {
         net_conn_close(net, NET_CLOSED_ERROR);
         return;
     }
-    run(http, buf_str(&http->input));
+    run(http, rest_of(http));
 }
 
 void http_conn_continue(struct http_conn *http)
 {
     net_conn_resume(http->net);
     if (wants_input(http)) {
-        run(http, buf_str(&http->input));
+        run(http, rest_of(http));
     }
 }
 
@@ -301,9 +359,9 @@ void http_conn_answered(struct http_conn *http, bool keep)
     if (http->busy) {
         return;
     }
-    if (http->input.len > 0) {
-        if (!list_linked(&http->ready)) {
-            list_push_back(&http->server->ready, &http->ready);
+    if (http->rest) {
+        if (!list_linked(&http->rest->ready)) {
+            list_push_back(&http->server->ready, &http->rest->ready);
         }
         loop_defer(http->server->loop, &http->server->ready_task);
     } else {
@@ -331,10 +389,10 @@ static void on_deadline(struct wheel_timer *timer)
     if (http->state == HTTP_IDLE) {
         net_conn_finish(http->net);
     } else if (http->state == HTTP_HEAD_IN) {
-        refuse(http, 408, buf_str(&http->input));
+        refuse(http, 408, rest_of(http));
     } else if (http->state == HTTP_BODY_IN) {
         end_body(http);
-        refuse(http, 408, buf_str(&http->head));
+        refuse(http, 408, buf_str(&http->upload->head));
     }
 }
 
@@ -348,9 +406,6 @@ void http_conn_begin(struct http_server *server, struct net_conn *net)
     http->server = server;
     http->net = net;
     http->state = HTTP_IDLE;
-    /* A limit of 0 would be none. */
-    buf_init(&http->body, server->options.max_body ? server->options.max_body : 1);
-    list_init(&http->ready);
     wheel_timer_init(&http->deadline, on_deadline);
     set_deadline(http, server->options.head_timeout_ms);
     net_conn_set_owner(net, &conn_ops, http);

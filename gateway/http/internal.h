@@ -28,29 +28,45 @@ struct http_exchange {
 enum http_conn_state {
     HTTP_IDLE,    /* nothing of the next request is here yet */
     HTTP_HEAD_IN, /* some of its head is */
-    HTTP_BODY_IN, /* its head is in `head` */
+    HTTP_BODY_IN, /* its head is in `upload` */
     HTTP_ASKED,   /* the handler has it; the exchange is alive */
     HTTP_DONE,    /* the last answer is on its way; what comes is dropped */
     HTTP_GIVEN,   /* upgraded: no longer ours */
 };
 
-/* A connection that speaks HTTP. At rest its buffers own nothing. */
+/* A request whose body is incomplete. */
+struct http_upload {
+    struct buf head, body;
+    struct http_chunked chunked;
+    uint64_t left; /* of the body, where it is not chunked */
+    bool is_chunked;
+};
+
+/* Bytes that could not be used yet. */
+struct http_rest {
+    struct http_conn *http;
+    struct buf bytes;  /* never empty */
+    struct list ready; /* on the server's list: has bytes of a next request and may read them */
+};
+
+/* A connection that speaks HTTP. At rest it owns nothing. */
 struct http_conn {
     struct http_server *server;
     struct net_conn *net;
     struct http_exchange exchange;
     struct wheel_timer deadline;
-    struct list ready; /* on the server's list: has bytes of a next request and may read them */
-    struct buf input;  /* bytes that could not be used yet */
-    struct buf head;   /* of the request whose body is incomplete */
-    struct buf body;
-    struct http_chunked chunked;
-    uint64_t body_left; /* where it is not chunked */
-    size_t scanned;     /* of the incomplete head: see http_head_find */
-    uint8_t state;      /* enum http_conn_state */
-    bool is_chunked;
-    bool busy; /* its bytes are being read further up the stack */
+    struct http_rest *rest;     /* owned; NULL at rest */
+    struct http_upload *upload; /* owned; while BODY_IN */
+    uint32_t scanned;           /* of the incomplete head: see http_head_find */
+    uint8_t state;              /* enum http_conn_state */
+    bool busy;                  /* its bytes are being read further up the stack */
 };
+
+/*
+ * A client that polls has one all the time. Any other has one until it is upgraded; what is left
+ * then is used for the next client's net_conn, or for a room, if it is no larger than these.
+ */
+_Static_assert(sizeof(struct http_conn) <= 104, "a connection grew");
 
 struct http_server {
     struct http_server_options options;

@@ -80,7 +80,7 @@ static void run_ready(struct loop_task *task)
     list_init(&now);
     list_splice_back(&now, &server->ready);
     for (struct list *node; (node = list_pop_front(&now));) {
-        http_conn_continue(list_entry(node, struct http_conn, ready));
+        http_conn_continue(list_entry(node, struct http_rest, ready)->http);
     }
 }
 

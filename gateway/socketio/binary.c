@@ -10,9 +10,13 @@ static void on_timeout(struct wheel_timer *timer)
 
 enum err sio_binary_begin(struct sio_client *client, struct str text, size_t attachments)
 {
-    const struct sio_server_options *options = client->server->options;
+    const struct sio_server_options *options = sio_client_server(client)->options;
+    if (sio_client_need_rare(client)) {
+        return ERR_NOMEM;
+    }
     struct sio_binary *binary = calloc(1, sizeof *binary);
     if (!binary) {
+        sio_client_tidy(client);
         return ERR_NOMEM;
     }
     binary->client = client;
@@ -23,10 +27,11 @@ enum err sio_binary_begin(struct sio_client *client, struct str text, size_t att
     enum err err = buf_append(&binary->bytes, text);
     if (err) {
         free(binary);
+        sio_client_tidy(client);
         return err;
     }
-    loop_timer_set(client->server->loop, &binary->timer, options->attachment_timeout_ms);
-    client->binary = binary;
+    loop_timer_set(sio_client_server(client)->loop, &binary->timer, options->attachment_timeout_ms);
+    client->rare->binary = binary;
     return OK;
 }
 
@@ -57,7 +62,7 @@ void sio_binary_attachments(const struct sio_binary *binary, struct str out[SIO_
 void sio_binary_free(struct sio_binary *binary)
 {
     if (binary) {
-        loop_timer_cancel(binary->client->server->loop, &binary->timer);
+        loop_timer_cancel(sio_client_server(binary->client)->loop, &binary->timer);
         buf_fini(&binary->bytes);
         free(binary);
     }

@@ -18,7 +18,7 @@ struct sio_binary {
     size_t ends[SIO_ATTACHMENTS_MAX]; /* of the attachments, in bytes */
 };
 
-/* Begins to wait: client->binary is set. NOMEM, LIMIT. */
+/* Begins to wait: client->rare->binary is set. NOMEM, LIMIT. */
 MUST_CHECK enum err sio_binary_begin(struct sio_client *client, struct str text,
                                      size_t attachments);
 /* Takes the next attachment. AGAIN: more are due. NOMEM, LIMIT. */

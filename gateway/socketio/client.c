@@ -13,41 +13,67 @@ void sio_client_fail(struct sio_client *client, enum err err)
         return;
     }
     client->closing = true;
-    log_debug("socket.io client closed", LOG_CSTR("peer", eio_session_peer(client->session)),
-              LOG_ERR(err));
-    eio_session_close(client->session, err == ERR_NOMEM ? EIO_CLOSE_SERVER : EIO_CLOSE_PROTOCOL);
+    log_debug("socket.io client closed",
+              LOG_CSTR("peer", eio_session_peer(sio_client_session(client))), LOG_ERR(err));
+    eio_session_close(sio_client_session(client),
+                      err == ERR_NOMEM ? EIO_CLOSE_SERVER : EIO_CLOSE_PROTOCOL);
 }
 
 static void on_deadline(struct wheel_timer *timer)
 {
-    struct sio_deadline *deadline = container_of(timer, struct sio_deadline, timer);
-    sio_client_fail(deadline->client, ERR_TIMEOUT);
+    sio_client_fail(container_of(timer, struct sio_rare, deadline)->client, ERR_TIMEOUT);
+}
+
+enum err sio_client_need_rare(struct sio_client *client)
+{
+    if (client->rare) {
+        return OK;
+    }
+    struct sio_rare *rare = calloc(1, sizeof *rare);
+    if (!rare) {
+        return ERR_NOMEM;
+    }
+    rare->client = client;
+    list_init(&rare->waiting);
+    list_init(&rare->ended);
+    wheel_timer_init(&rare->deadline, on_deadline);
+    client->rare = rare;
+    return OK;
+}
+
+void sio_client_tidy(struct sio_client *client)
+{
+    const struct sio_rare *rare = client->rare;
+    if (rare && !list_linked(&rare->waiting) && !list_linked(&rare->ended) && !rare->move &&
+        !rare->binary && !rare->authorization) {
+        free(client->rare);
+        client->rare = NULL;
+    }
+}
+
+static bool has_deadline(const struct sio_client *client)
+{
+    return client->rare && list_linked(&client->rare->waiting);
 }
 
 static enum err set_deadline(struct sio_client *client)
 {
-    struct sio_deadline *deadline = malloc(sizeof *deadline);
-    if (!deadline) {
+    if (sio_client_need_rare(client)) {
         return ERR_NOMEM;
     }
-    deadline->client = client;
-    deadline->since_ms = loop_now(client->server->loop);
-    list_init(&deadline->waiting);
-    list_push_back(&client->server->waiting, &deadline->waiting);
-    wheel_timer_init(&deadline->timer, on_deadline);
-    loop_timer_set(client->server->loop, &deadline->timer,
-                   client->server->options->connect_timeout_ms);
-    client->deadline = deadline;
+    struct sio_server *server = sio_client_server(client);
+    struct sio_rare *rare = client->rare;
+    rare->since_ms = loop_now(server->loop);
+    list_push_back(&server->waiting, &rare->waiting);
+    loop_timer_set(server->loop, &rare->deadline, server->options->connect_timeout_ms);
     return OK;
 }
 
 static void drop_deadline(struct sio_client *client)
 {
-    if (client->deadline) {
-        loop_timer_cancel(client->server->loop, &client->deadline->timer);
-        list_remove(&client->deadline->waiting);
-        free(client->deadline);
-        client->deadline = NULL;
+    if (has_deadline(client)) {
+        loop_timer_cancel(sio_client_server(client)->loop, &client->rare->deadline);
+        list_remove(&client->rare->waiting);
     }
 }
 
@@ -56,10 +82,11 @@ void sio_client_watch(struct sio_client *client)
     for (struct sio_socket *socket = client->sockets; socket; socket = socket->next) {
         if (socket->state == SIO_SOCKET_CONNECTED) {
             drop_deadline(client);
+            sio_client_tidy(client);
             return;
         }
     }
-    if (!client->deadline && !client->closing && set_deadline(client)) {
+    if (!has_deadline(client) && !client->closing && set_deadline(client)) {
         sio_client_fail(client, ERR_NOMEM);
     }
 }
@@ -76,7 +103,9 @@ static struct sio_socket *next_ended(struct sio_client *client)
 
 void sio_client_sweep(struct sio_client *client)
 {
-    list_remove(&client->ended);
+    if (client->rare) {
+        list_remove(&client->rare->ended);
+    }
     for (struct sio_socket *socket; (socket = next_ended(client));) {
         sio_socket_end(socket, SIO_DISCONNECT_SERVER, EIO_CLOSE_SERVER);
     }
@@ -85,11 +114,16 @@ void sio_client_sweep(struct sio_client *client)
 
 void sio_client_sweep_later(struct sio_client *client)
 {
+    struct sio_server *server = sio_client_server(client);
     client->dismissed = true;
-    if (!list_linked(&client->ended)) {
-        list_push_back(&client->server->ended, &client->ended);
+    if (sio_client_need_rare(client)) {
+        sio_client_fail(client, ERR_NOMEM);
+        return;
     }
-    loop_defer(client->server->loop, &client->server->sweep);
+    if (!list_linked(&client->rare->ended)) {
+        list_push_back(&server->ended, &client->rare->ended);
+    }
+    loop_defer(server->loop, &server->sweep);
 }
 
 const struct sio_namespace *sio_server_namespace(const struct sio_server *server, struct str name)
@@ -119,14 +153,15 @@ static enum err refuse_namespace(struct sio_client *client, struct str name)
     err = err ? err : buf_append(&text, STR("{\"message\":\"Invalid namespace\"}"));
     struct rcbuf *packet = err ? NULL : eio_encode_text(buf_str(&text));
     buf_fini(&text);
-    err = packet ? eio_session_send(client->session, packet) : ERR_NOMEM;
+    err = packet ? eio_session_send(sio_client_session(client), packet) : ERR_NOMEM;
     rcbuf_unref(&packet);
     return err;
 }
 
 static enum err take_connect(struct sio_client *client, const struct sio_packet *packet)
 {
-    const struct sio_namespace *of = sio_server_namespace(client->server, packet->namespace_name);
+    const struct sio_namespace *of =
+        sio_server_namespace(sio_client_server(client), packet->namespace_name);
     if (!of) {
         return refuse_namespace(client, packet->namespace_name);
     }
@@ -138,7 +173,7 @@ static enum err take_connect(struct sio_client *client, const struct sio_packet 
         return ERR_NOMEM;
     }
     const struct sio_handshake handshake = {
-        .authorization = client->authorization ? rcbuf_str(client->authorization) : STR(""),
+        .authorization = sio_client_authorization(client),
         .has_origin = client->has_origin,
     };
     of->ops->on_connect(of->owner, socket, packet->payload, &handshake);
@@ -207,7 +242,7 @@ static enum err take_packet(struct sio_client *client, const struct sio_packet *
 
 static struct sio_packet_limits limits_of(const struct sio_client *client)
 {
-    const struct sio_server_options *options = client->server->options;
+    const struct sio_server_options *options = sio_client_server(client)->options;
     return (struct sio_packet_limits){
         .max_attachments = options->max_attachments < SIO_ATTACHMENTS_MAX ? options->max_attachments
                                                                           : SIO_ATTACHMENTS_MAX,
@@ -219,7 +254,7 @@ static enum err take_text(struct sio_client *client, struct str text)
 {
     struct sio_packet packet;
     const struct sio_packet_limits limits = limits_of(client);
-    enum err err = client->binary ? ERR_PROTO : sio_packet_parse(text, &limits, &packet);
+    enum err err = sio_client_binary(client) ? ERR_PROTO : sio_packet_parse(text, &limits, &packet);
     if (err || packet.attachments == 0) {
         return err ? err : take_packet(client, &packet, NULL);
     }
@@ -231,7 +266,7 @@ static enum err take_text(struct sio_client *client, struct str text)
 
 static enum err take_attachment(struct sio_client *client, struct str bytes)
 {
-    struct sio_binary *binary = client->binary;
+    struct sio_binary *binary = sio_client_binary(client);
     if (!binary) {
         return ERR_PROTO;
     }
@@ -239,7 +274,8 @@ static enum err take_attachment(struct sio_client *client, struct str bytes)
     if (err) {
         return err == ERR_AGAIN ? OK : err;
     }
-    client->binary = NULL;
+    client->rare->binary = NULL;
+    sio_client_tidy(client);
     struct sio_packet packet;
     struct str attachments[SIO_ATTACHMENTS_MAX];
     const struct sio_packet_limits limits = limits_of(client);
@@ -250,26 +286,35 @@ static enum err take_attachment(struct sio_client *client, struct str bytes)
     return err;
 }
 
-struct sio_client *sio_client_new(struct sio_server *server, struct eio_session *session,
-                                  struct str authorization, bool has_origin)
+static void forget_authorization(struct sio_client *client)
 {
-    struct sio_client *client = calloc(1, sizeof *client);
-    if (!client) {
+    if (client->rare) {
+        rcbuf_unref(&client->rare->authorization);
+    }
+}
+
+static enum err keep_authorization(struct sio_client *client, struct str authorization)
+{
+    if (authorization.len == 0) {
+        return OK;
+    }
+    if (sio_client_need_rare(client)) {
+        return ERR_NOMEM;
+    }
+    client->rare->authorization = rcbuf_copy(authorization);
+    return client->rare->authorization ? OK : ERR_NOMEM;
+}
+
+struct sio_client *sio_client_new(struct eio_session *session, struct str authorization,
+                                  bool has_origin)
+{
+    struct sio_client *client = eio_session_room(session);
+    *client = (struct sio_client){.has_origin = has_origin};
+    if (keep_authorization(client, authorization) || set_deadline(client)) {
+        forget_authorization(client);
+        sio_client_tidy(client);
         return NULL;
     }
-    client->server = server;
-    client->session = session;
-    client->has_origin = has_origin;
-    list_init(&client->ended);
-    if (authorization.len > 0) {
-        client->authorization = rcbuf_copy(authorization);
-    }
-    if ((authorization.len > 0 && !client->authorization) || set_deadline(client)) {
-        rcbuf_unref(&client->authorization);
-        free(client);
-        return NULL;
-    }
-    eio_session_attach(session, client);
     return client;
 }
 
@@ -278,16 +323,17 @@ static enum err on_open(void *owner, struct eio_session *session,
 {
     struct str authorization = http_request_header(request, STR("Authorization"));
     bool has_origin = http_request_header(request, STR("Origin")).len > 0;
-    return sio_client_new(owner, session, authorization, has_origin) ? OK : ERR_NOMEM;
+    (void)owner;
+    return sio_client_new(session, authorization, has_origin) ? OK : ERR_NOMEM;
 }
 
 static void on_message(struct eio_session *session, bool binary, struct str data)
 {
-    struct sio_client *client = eio_session_user(session);
+    struct sio_client *client = eio_session_room(session);
     if (client->closing) {
         return;
     }
-    if (list_linked(&client->ended)) {
+    if (client->rare && list_linked(&client->rare->ended)) {
         sio_client_sweep(client);
     }
     enum err err = binary ? take_attachment(client, data) : take_text(client, data);
@@ -296,32 +342,36 @@ static void on_message(struct eio_session *session, bool binary, struct str data
     }
 }
 
-static void client_free(struct sio_client *client)
+/* Lets go of all that it owns; its sockets are gone. */
+static void client_fini(struct sio_client *client)
 {
-    list_remove(&client->ended);
-    drop_deadline(client);
-    sio_binary_free(client->binary);
-    sio_move_free(client->move);
-    rcbuf_unref(&client->authorization);
-    free(client);
+    struct sio_rare *rare = client->rare;
+    if (rare) {
+        drop_deadline(client);
+        sio_binary_free(rare->binary);
+        sio_move_free(rare->move);
+        rcbuf_unref(&rare->authorization);
+        free(rare);
+        client->rare = NULL;
+    }
 }
 
 void sio_client_discard(struct sio_client *client)
 {
     client->closing = true;
     sio_client_sweep(client);
-    client_free(client);
+    client_fini(client);
 }
 
 static void on_close(struct eio_session *session, enum eio_close_reason reason)
 {
-    struct sio_client *client = eio_session_user(session);
+    struct sio_client *client = eio_session_room(session);
     client->closing = true;
     sio_client_sweep(client);
     while (client->sockets) {
         sio_socket_end(client->sockets, SIO_DISCONNECT_TRANSPORT, reason);
     }
-    client_free(client);
+    client_fini(client);
 }
 
 /* Who holds a place longest without a socket; a client that means well needs it for an instant. */
@@ -331,15 +381,15 @@ static struct eio_session *spare(void *owner)
     if (list_empty(&server->waiting)) {
         return NULL;
     }
-    const struct sio_deadline *oldest =
-        list_entry(server->waiting.next, struct sio_deadline, waiting);
+    const struct sio_rare *oldest = list_entry(server->waiting.next, struct sio_rare, waiting);
     uint64_t waited_ms = loop_now(server->loop) - oldest->since_ms;
-    return waited_ms < server->options->spare_after_ms ? NULL : oldest->client->session;
+    return waited_ms < server->options->spare_after_ms ? NULL : sio_client_session(oldest->client);
 }
 
 const struct eio_session_ops *sio_server_session_ops(void)
 {
     static const struct eio_session_ops ops = {
+        .room_size = sizeof(struct sio_client),
         .on_open = on_open,
         .on_message = on_message,
         .on_close = on_close,

@@ -15,22 +15,30 @@
 #include "util/buf.h"
 #include "util/clock.h"
 
+enum { ROOM = 256 };
+
 /* A session that writes down what it is given. */
 struct eio_session {
-    void *user;
+    max_align_t room[ROOM / sizeof(max_align_t)];
+    void *owner;
     struct buf sent; /* packets, a line each */
     bool closed;
     enum eio_close_reason reason;
 };
 
-void eio_session_attach(struct eio_session *session, void *user)
+void *eio_session_room(struct eio_session *session)
 {
-    session->user = user;
+    return session->room;
 }
 
-void *eio_session_user(const struct eio_session *session)
+struct eio_session *eio_session_of_room(void *room)
 {
-    return session->user;
+    return container_of(room, struct eio_session, room);
+}
+
+void *eio_session_owner(const struct eio_session *session)
+{
+    return session->owner;
 }
 
 struct rcbuf *eio_encode_pieces(const struct str *pieces, size_t count)
@@ -196,6 +204,8 @@ static void world_open(struct world *w)
     buf_init(&w->session.sent, 0);
     w->loop = loop_new();
     w->server = w->loop ? sio_server_new(w->loop, &options, w->namespaces, 2) : NULL;
+    assert_true(sio_server_session_ops()->room_size <= ROOM);
+    w->session.owner = w->server;
     w->open = w->server && !sio_server_session_ops()->on_open(w->server, &w->session, NULL);
 }
 

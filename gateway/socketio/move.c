@@ -27,7 +27,7 @@ void sio_move_free(struct sio_move *move)
 
 static void fail(struct sio_client *client)
 {
-    eio_session_close(client->session, EIO_CLOSE_SERVER);
+    eio_session_close(sio_client_session(client), EIO_CLOSE_SERVER);
 }
 
 /* --- Pieces --- */
@@ -95,15 +95,15 @@ static enum err take_piece(struct str *text, struct piece *piece)
 
 static void one_less(struct sio_client *client)
 {
-    struct sio_move *move = client->move;
+    struct sio_move *move = client->rare->move;
     if (--move->waiting == 0) {
-        move->give(client->session, buf_str(&move->text));
+        move->give(sio_client_session(client), buf_str(&move->text));
     }
 }
 
 void sio_socket_hand(struct sio_socket *socket, struct str text)
 {
-    struct sio_move *move = socket->client->move;
+    struct sio_move *move = sio_client_move(socket->client);
     if (!move) {
         return;
     }
@@ -126,25 +126,38 @@ static unsigned count_sockets(const struct sio_client *client)
 /* The next text begins; one_less() when all sockets have been asked for their part. */
 static void begin(struct sio_client *client, void (*give)(struct eio_session *, struct str))
 {
-    buf_clear(&client->move->text);
-    client->move->give = give;
-    client->move->waiting = count_sockets(client) + 1;
+    struct sio_move *move = client->rare->move;
+    buf_clear(&move->text);
+    move->give = give;
+    move->waiting = count_sockets(client) + 1;
 }
 
 static enum err move_new(struct sio_client *client)
 {
-    client->move = calloc(1, sizeof *client->move);
-    if (client->move) {
-        buf_init(&client->move->text, 0); /* of what is bounded itself: rooms, and a header */
+    struct sio_move *move = sio_client_need_rare(client) ? NULL : calloc(1, sizeof *move);
+    if (!move) {
+        return ERR_NOMEM;
     }
-    return client->move ? OK : ERR_NOMEM;
+    buf_init(&move->text, 0); /* of what is bounded itself: rooms, and a header */
+    client->rare->move = move;
+    return OK;
+}
+
+/* Idempotent. */
+static void move_end(struct sio_client *client)
+{
+    if (client->rare) {
+        sio_move_free(client->rare->move);
+        client->rare->move = NULL;
+        sio_client_tidy(client);
+    }
 }
 
 /* --- There --- */
 
 static enum err write_client(const struct sio_client *client, struct buf *out)
 {
-    struct str authorization = client->authorization ? rcbuf_str(client->authorization) : STR("");
+    struct str authorization = sio_client_authorization(client);
     enum err err =
         buf_printf(out, "%d %d %zu\n", client->has_origin, client->dismissed, authorization.len);
     return err ? err : buf_append(out, authorization);
@@ -153,14 +166,14 @@ static enum err write_client(const struct sio_client *client, struct buf *out)
 /* Half of a binary packet would have to go along; no client upgrades in the middle of one. */
 void sio_move_begin(struct eio_session *session)
 {
-    struct sio_client *client = eio_session_user(session);
+    struct sio_client *client = eio_session_room(session);
     sio_client_sweep(client);
-    if (client->binary || client->closing || move_new(client)) {
+    if (sio_client_binary(client) || client->closing || move_new(client)) {
         fail(client);
         return;
     }
     begin(client, eio_session_pack);
-    if (write_client(client, &client->move->text)) {
+    if (write_client(client, &client->rare->move->text)) {
         fail(client);
         return;
     }
@@ -176,10 +189,10 @@ void sio_move_begin(struct eio_session *session)
 
 void sio_move_ask(struct eio_session *session, struct str place)
 {
-    struct sio_client *client = eio_session_user(session);
+    struct sio_client *client = eio_session_room(session);
     struct piece piece;
     enum err err;
-    if (!client->move || client->move->waiting > 0) {
+    if (!sio_client_move(client) || client->rare->move->waiting > 0) {
         fail(client);
         return;
     }
@@ -201,8 +214,8 @@ void sio_move_ask(struct eio_session *session, struct str place)
 
 /* --- Here --- */
 
-static enum err read_client(struct str *state, struct sio_server *server,
-                            struct eio_session *session, struct sio_client **ret_client)
+static enum err read_client(struct str *state, struct eio_session *session,
+                            struct sio_client **ret_client)
 {
     struct str line, has_origin, dismissed;
     size_t len;
@@ -211,7 +224,7 @@ static enum err read_client(struct str *state, struct sio_server *server,
         return ERR_PROTO;
     }
     struct sio_client *client =
-        sio_client_new(server, session, str_range(state->ptr, len), str_eq(has_origin, STR("1")));
+        sio_client_new(session, str_range(state->ptr, len), str_eq(has_origin, STR("1")));
     if (!client) {
         return ERR_NOMEM;
     }
@@ -223,7 +236,7 @@ static enum err read_client(struct str *state, struct sio_server *server,
 
 static enum err make_socket(struct sio_client *client, const struct piece *piece)
 {
-    const struct sio_namespace *of = sio_server_namespace(client->server, piece->name);
+    const struct sio_namespace *of = sio_server_namespace(sio_client_server(client), piece->name);
     if (!of || sio_client_socket(client, piece->name)) {
         return ERR_PROTO;
     }
@@ -249,8 +262,7 @@ static enum err make_sockets(struct sio_client *client, struct str pieces)
 /* Before the application knows of any of them. */
 static void discard(struct sio_client *client)
 {
-    sio_move_free(client->move); /* it does not move any more: that ends with its sockets else */
-    client->move = NULL;
+    move_end(client); /* it does not move any more: that ends with its sockets else */
     for (struct sio_socket *socket = client->sockets; socket; socket = socket->next) {
         socket->state = SIO_SOCKET_REFUSED;
     }
@@ -261,7 +273,8 @@ enum err sio_move_arrive(void *owner, struct eio_session *session, struct str st
 {
     struct sio_client *client = NULL;
     struct piece piece;
-    enum err err = read_client(&state, owner, session, &client);
+    (void)owner;
+    enum err err = read_client(&state, session, &client);
     if (err) {
         return err;
     }
@@ -286,11 +299,10 @@ enum err sio_move_arrive(void *owner, struct eio_session *session, struct str st
 
 void sio_move_arrived(struct eio_session *session, struct str rest)
 {
-    struct sio_client *client = eio_session_user(session);
+    struct sio_client *client = eio_session_room(session);
     struct piece piece;
     enum err err;
-    sio_move_free(client->move);
-    client->move = NULL;
+    move_end(client);
     while (!(err = take_piece(&rest, &piece))) {
         struct sio_socket *socket = sio_client_socket(client, piece.name);
         if (socket && socket->of->ops->on_arrived) {

@@ -17,25 +17,31 @@
 #include "util/buf.h"
 #include "util/clock.h"
 
-enum { NAMESPACES = 3 };
+enum { NAMESPACES = 3, ROOM = 256 };
 
 /* A session that writes down what it is given. */
 struct eio_session {
-    void *user;
+    max_align_t room[ROOM / sizeof(max_align_t)];
+    void *owner;
     struct buf sent;   /* packets, a line each */
     struct buf handed; /* the last text for the other gateway */
     unsigned hands;
     bool closed;
 };
 
-void eio_session_attach(struct eio_session *session, void *user)
+void *eio_session_room(struct eio_session *session)
 {
-    session->user = user;
+    return session->room;
 }
 
-void *eio_session_user(const struct eio_session *session)
+struct eio_session *eio_session_of_room(void *room)
 {
-    return session->user;
+    return container_of(room, struct eio_session, room);
+}
+
+void *eio_session_owner(const struct eio_session *session)
+{
+    return session->owner;
 }
 
 struct rcbuf *eio_encode_pieces(const struct str *pieces, size_t count)
@@ -247,11 +253,13 @@ static void open_gateway(struct gateway *gateway)
     gateway->namespaces[1] = (struct sio_namespace){STR("/b"), &moving_ops, &gateway->app};
     gateway->namespaces[2] = (struct sio_namespace){STR("/plain"), &plain_ops, &gateway->app};
     gateway->server = loop ? sio_server_new(loop, &options, gateway->namespaces, NAMESPACES) : NULL;
+    gateway->session.owner = gateway->server;
 }
 
 static void open_world(void)
 {
     ops = sio_server_session_ops();
+    assert_true(ops->room_size <= ROOM);
     loop = loop_new();
     open_gateway(&there);
     open_gateway(&here);

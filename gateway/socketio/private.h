@@ -21,8 +21,9 @@ struct sio_server {
     const struct sio_server_options *options;
     const struct sio_namespace *namespaces;
     size_t namespace_count;
-    struct list ended;   /* clients that have sockets to be swept */
-    struct list waiting; /* deadlines, those set first in front */
+    struct list ended; /* struct sio_rare by ended: clients that have sockets to be swept */
+    struct list
+        waiting; /* struct sio_rare by waiting, those whose deadline was set first in front */
     struct loop_task sweep;
 };
 
@@ -43,31 +44,57 @@ struct sio_socket {
     uint8_t state; /* enum sio_socket_state */
 };
 
-/* The time in which a client has to have a socket. */
-struct sio_deadline {
-    struct wheel_timer timer;
+/* What most clients have for a moment only, or never. */
+struct sio_rare {
     struct sio_client *client;
-    struct list waiting; /* node of server->waiting */
-    uint64_t since_ms;
+    struct list waiting;         /* node of server->waiting, while it has no socket connected: */
+    struct wheel_timer deadline; /* the time in which it has to have one, … */
+    uint64_t since_ms;           /* … and its beginning */
+    struct list ended;           /* node of server->ended */
+    struct sio_move *move;       /* while the session goes to, or comes from, another gateway */
+    struct sio_binary *binary;   /* a packet whose attachments are due */
+    struct rcbuf *authorization; /* the request header's value; NULL without */
 };
 
+/* Lies in its session's room. */
 struct sio_client {
-    struct sio_server *server;
-    struct eio_session *session;
     struct sio_socket *sockets;
-    struct sio_deadline *deadline; /* NULL while a socket is connected */
-    struct sio_move *move;         /* while the session goes to, or comes from, another gateway */
-    struct sio_binary *binary;     /* a packet whose attachments are due; NULL at rest */
-    struct rcbuf *authorization;   /* the request header's value; NULL without */
-    struct list ended;             /* node of server->ended */
-    bool has_origin;               /* its request had the header */
-    bool closing;                  /* the session has been asked to close */
+    struct sio_rare *rare;   /* owned; NULL when there is nothing in it */
+    bool has_origin;         /* its request had the header */
+    bool closing;            /* the session has been asked to close */
     bool dismissed;          /* a socket was ended by us, so packets for it may be on their way */
     struct sio_socket first; /* most clients have one */
 };
 
-/* There is one for each idle connection. */
-_Static_assert(sizeof(struct sio_client) <= 160, "a client grew");
+/* There is one for each idle connection: what is rare is in struct sio_rare. */
+_Static_assert(sizeof(struct sio_client) <= 80, "a client grew");
+
+static inline struct eio_session *sio_client_session(const struct sio_client *client)
+{
+    return eio_session_of_room((void *)client);
+}
+static inline struct sio_server *sio_client_server(const struct sio_client *client)
+{
+    return eio_session_owner(sio_client_session(client));
+}
+/* What of struct sio_rare it has; NULL or empty where it has not. */
+static inline struct sio_move *sio_client_move(const struct sio_client *client)
+{
+    return client->rare ? client->rare->move : NULL;
+}
+static inline struct sio_binary *sio_client_binary(const struct sio_client *client)
+{
+    return client->rare ? client->rare->binary : NULL;
+}
+static inline struct str sio_client_authorization(const struct sio_client *client)
+{
+    return client->rare && client->rare->authorization ? rcbuf_str(client->rare->authorization)
+                                                       : STR("");
+}
+/* Makes `rare` if need be. NOMEM. */
+MUST_CHECK enum err sio_client_need_rare(struct sio_client *client);
+/* Lets go of it when there is nothing in it any more. */
+void sio_client_tidy(struct sio_client *client);
 
 /* Ends the session because of `err`; the one place that logs it. */
 void sio_client_fail(struct sio_client *client, enum err err);
@@ -75,12 +102,12 @@ void sio_client_fail(struct sio_client *client, enum err err);
 void sio_client_watch(struct sio_client *client);
 /* Tells the application of sockets that it ended, and frees them. */
 void sio_client_sweep(struct sio_client *client);
-/* Has the sweep done at the end of the turn. */
+/* Has the sweep done at the end of the turn; without memory the session ends instead. */
 void sio_client_sweep_later(struct sio_client *client);
 
 /* A client of a session that is open; NULL without memory. */
-struct sio_client *sio_client_new(struct sio_server *server, struct eio_session *session,
-                                  struct str authorization, bool has_origin);
+struct sio_client *sio_client_new(struct eio_session *session, struct str authorization,
+                                  bool has_origin);
 
 /* One whose sockets the application does not know. */
 void sio_client_discard(struct sio_client *client);

@@ -8,7 +8,7 @@ static void sweep(struct loop_task *task)
 {
     struct sio_server *server = container_of(task, struct sio_server, sweep);
     for (struct list *node; (node = list_pop_front(&server->ended));) {
-        sio_client_sweep(list_entry(node, struct sio_client, ended));
+        sio_client_sweep(list_entry(node, struct sio_rare, ended)->client);
     }
 }
 

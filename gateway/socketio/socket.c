@@ -41,8 +41,8 @@ void sio_socket_end(struct sio_socket *socket, enum sio_disconnect_reason reason
     bool known = socket->state != SIO_SOCKET_REFUSED;
     unlink_socket(socket);
     socket->state = SIO_SOCKET_ENDING;
-    if (socket->client->move) { /* the other gateway would not know */
-        eio_session_close(socket->client->session, EIO_CLOSE_SERVER);
+    if (sio_client_move(socket->client)) { /* the other gateway would not know */
+        eio_session_close(sio_client_session(socket->client), EIO_CLOSE_SERVER);
     }
     if (known) {
         socket->of->ops->on_disconnect(socket, reason, session_reason);
@@ -71,7 +71,7 @@ void *sio_socket_namespace_owner(const struct sio_socket *socket)
 
 struct eio_session *sio_socket_session(const struct sio_socket *socket)
 {
-    return socket->client->session;
+    return sio_client_session(socket->client);
 }
 
 struct str sio_socket_id(const struct sio_socket *socket)
@@ -84,7 +84,7 @@ static enum err send_text(struct sio_socket *socket, enum err err, struct buf *t
 {
     struct rcbuf *packet = err ? NULL : eio_encode_text(buf_str(text));
     buf_fini(text);
-    err = packet ? eio_session_send(socket->client->session, packet) : ERR_NOMEM;
+    err = packet ? eio_session_send(sio_client_session(socket->client), packet) : ERR_NOMEM;
     rcbuf_unref(&packet);
     if (err == ERR_NOMEM) {
         sio_client_fail(socket->client, err);
@@ -163,7 +163,7 @@ void sio_socket_disconnect(struct sio_socket *socket)
 
 enum err sio_socket_send(struct sio_socket *socket, struct rcbuf *packet)
 {
-    return sio_socket_is_open(socket) ? eio_session_send(socket->client->session, packet)
+    return sio_socket_is_open(socket) ? eio_session_send(sio_client_session(socket->client), packet)
                                       : ERR_CLOSED;
 }
 

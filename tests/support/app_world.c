@@ -18,14 +18,19 @@ static const char secret[] = "a secret of at least thirty-two bytes";
 
 /* --- In place of engineio/session.c --- */
 
-void eio_session_attach(struct eio_session *session, void *user)
+void *eio_session_room(struct eio_session *session)
 {
-    session->user = user;
+    return session->room;
 }
 
-void *eio_session_user(const struct eio_session *session)
+struct eio_session *eio_session_of_room(void *room)
 {
-    return session->user;
+    return container_of(room, struct eio_session, room);
+}
+
+void *eio_session_owner(const struct eio_session *session)
+{
+    return session->world->sockets;
 }
 
 enum err eio_session_send(struct eio_session *session, struct rcbuf *packet)
@@ -337,6 +342,7 @@ unsigned app_world_members(struct app_world *world, const char *room)
 enum err person_arrives_with(struct app_world *world, struct eio_session *person, struct str state)
 {
     *person = (struct eio_session){.world = world};
+    assert_true(sio_server_session_ops()->room_size <= sizeof person->room);
     enum err err = sio_server_session_ops()->on_arrive(world->sockets, person, state);
     person->open = !err;
     return err;
@@ -346,6 +352,7 @@ bool person_open(struct app_world *world, struct eio_session *person)
 {
     struct http_request request = {0};
     *person = (struct eio_session){.world = world};
+    assert_true(sio_server_session_ops()->room_size <= sizeof person->room);
     person->open = !sio_server_session_ops()->on_open(world->sockets, person, &request);
     return person->open;
 }

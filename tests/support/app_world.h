@@ -7,6 +7,7 @@
 #define SUPPORT_APP_WORLD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "app/app.h"
 #include "redis_peer.h"
@@ -34,11 +35,11 @@ void app_world_close(struct app_world *world);
 void app_world_open_beside(struct app_world *other, struct app_world *world);
 void app_world_close_beside(struct app_world *other);
 
-enum { HANDED_MAX = 2048 };
+enum { HANDED_MAX = 2048, CLIENT_MAX = 256 };
 
 struct eio_session {
     struct app_world *world;
-    void *user;
+    max_align_t room[CLIENT_MAX / sizeof(max_align_t)]; /* of Socket.IO's client */
     struct buf sent; /* what was not read yet: packets, a line each */
     struct buf line; /* the one read last, terminated */
     bool open;       /* between person_open and person_leave */

@@ -21,6 +21,18 @@ static void note(struct world *world, const char *what, struct str detail)
     assert_int_equal(buf_printf(&world->log, "%s" STR_FMT ";", what, STR_ARG(detail)), OK);
 }
 
+/* Whose session it is lies in its room. */
+static void take_in(struct world *world, struct eio_session *session)
+{
+    *(struct world **)eio_session_room(session) = world;
+    world->session = session;
+}
+
+static struct world *world_of(struct eio_session *session)
+{
+    return *(struct world **)eio_session_room(session);
+}
+
 static enum err on_open(void *owner, struct eio_session *session,
                         const struct http_request *request)
 {
@@ -29,8 +41,7 @@ static enum err on_open(void *owner, struct eio_session *session,
     if (world->refuse) {
         return world->refuse;
     }
-    world->session = session;
-    eio_session_attach(session, world);
+    take_in(world, session);
     note(world, "open", STR(""));
     if (world->greet) {
         struct rcbuf *packet = eio_encode_text(STR("welcome"));
@@ -49,7 +60,7 @@ static enum err on_open(void *owner, struct eio_session *session,
 
 static void on_message(struct eio_session *session, bool binary, struct str data)
 {
-    struct world *world = eio_session_user(session);
+    struct world *world = world_of(session);
     note(world, binary ? "bytes " : "text ", data);
     if (world->echo) {
         struct rcbuf *packet = binary ? eio_encode_binary(data) : eio_encode_text(data);
@@ -63,7 +74,7 @@ static void on_message(struct eio_session *session, bool binary, struct str data
 
 static void on_close(struct eio_session *session, enum eio_close_reason reason)
 {
-    struct world *world = eio_session_user(session);
+    struct world *world = world_of(session);
     note(world, "close ", str_from(eio_close_reason_name(reason)));
     if (world->session == session) {
         world->session = NULL;
@@ -79,7 +90,7 @@ static enum world_move ask_test(struct world *world, struct eio_session *session
 
 static void on_move(struct eio_session *session)
 {
-    struct world *world = eio_session_user(session);
+    struct world *world = world_of(session);
     note(world, "leave", STR(""));
     if (ask_test(world, session, "leave") == WORLD_GIVES) {
         eio_session_pack(session, STR("state"));
@@ -90,8 +101,7 @@ static enum err on_arrive(void *owner, struct eio_session *session, struct str s
 {
     struct world *world = owner;
     note(world, "arrive ", state);
-    world->session = session;
-    eio_session_attach(session, world);
+    take_in(world, session);
     enum world_move move = ask_test(world, session, "arrive");
     if (move == WORLD_REFUSES) {
         world->session = NULL;
@@ -105,7 +115,7 @@ static enum err on_arrive(void *owner, struct eio_session *session, struct str s
 
 static void on_ask(struct eio_session *session, struct str place)
 {
-    struct world *world = eio_session_user(session);
+    struct world *world = world_of(session);
     note(world, "ask ", place);
     if (ask_test(world, session, "ask") == WORLD_GIVES) {
         eio_session_hand_over(session, STR("rest"));
@@ -114,12 +124,13 @@ static void on_ask(struct eio_session *session, struct str place)
 
 static void on_arrived(struct eio_session *session, struct str rest)
 {
-    struct world *world = eio_session_user(session);
+    struct world *world = world_of(session);
     note(world, "arrived ", rest);
     (void)ask_test(world, session, "arrived");
 }
 
 static const struct eio_session_ops ops = {
+    .room_size = sizeof(struct world *),
     .on_open = on_open,
     .on_message = on_message,
     .on_close = on_close,
