@@ -176,12 +176,13 @@ static bool has(const struct app_delivery *delivery, const struct app_member *me
 /* No event has to be looked at by itself. */
 static bool takes_all(const struct app_delivery *delivery, const struct app_member *member)
 {
-    return !has(delivery, member, delivery->events[0]) && !member->recovery && !member->move;
+    return !has(delivery, member, delivery->events[0]) && !app_member_recovery(member) &&
+           !app_member_move(member);
 }
 
 static void give_all(struct app_delivery *delivery, struct app_member *member, struct form *form)
 {
-    struct eio_batch *batch = batch_of(delivery, form, member->session);
+    struct eio_batch *batch = batch_of(delivery, form, member->has_session);
     uint64_t last = delivery->events[delivery->count - 1]->id;
     member->last_id = last > 0 ? last : member->last_id; /* due to it, sent or not */
     if (!batch) {
@@ -208,7 +209,7 @@ void app_delivery_flush(struct app_delivery *delivery)
     for (uint32_t i = 0; i < count; i++) {
         struct app_member *member = app_room_members(delivery->room)[i];
         if (takes_all(delivery, member)) {
-            give_all(delivery, member, member->session ? &with_id : &plain);
+            give_all(delivery, member, member->has_session ? &with_id : &plain);
         } else {
             give_missing(delivery, member);
         }

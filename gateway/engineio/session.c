@@ -256,7 +256,7 @@ enum err eio_session_send_batch(struct eio_session *session, struct eio_batch *b
     if (session->state >= EIO_CLOSING) {
         return ERR_CLOSED;
     }
-    return session->transport->send_batch(session, batch);
+    return eio_session_on(session)->send_batch(session, batch);
 }
 
 void eio_session_close(struct eio_session *session, enum eio_close_reason reason)

@@ -169,6 +169,7 @@ enum err sio_socket_send(struct sio_socket *socket, struct rcbuf *packet)
 
 enum err sio_socket_send_batch(struct sio_socket *socket, struct eio_batch *batch)
 {
-    return sio_socket_is_open(socket) ? eio_session_send_batch(socket->client->session, batch)
-                                      : ERR_CLOSED;
+    return sio_socket_is_open(socket)
+               ? eio_session_send_batch(sio_client_session(socket->client), batch)
+               : ERR_CLOSED;
 }
