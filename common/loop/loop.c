@@ -32,14 +32,7 @@ struct loop *loop_new(void)
     if (!loop) {
         return NULL;
     }
-    /* Every callback of a turn sees the same time, and timers are precise without a call per event.
-     */
-    struct event_config *config = event_config_new();
-    if (config) {
-        event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
-        loop->base = event_base_new_with_config(config);
-        event_config_free(config);
-    }
+    loop->base = event_base_new(); /* its timers are coarse, as is the wheel */
     loop->wake = loop->base ? event_new(loop->base, -1, 0, on_wake, loop) : NULL;
     if (!loop->wake) {
         loop_free(loop);

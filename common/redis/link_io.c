@@ -107,7 +107,7 @@ static bool read_once(struct redis_link *link, size_t *total)
         snprintf(link->why, sizeof link->why, "not a Redis we understand: %s", why);
         link_go_down(link, err);
     }
-    return open_for_replies(link) && !link->paused;
+    return open_for_replies(link) && !link->paused && !link->stream.drained;
 }
 
 void link_read_all(struct redis_link *link)

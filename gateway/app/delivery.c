@@ -201,13 +201,27 @@ static void give_missing(struct app_delivery *delivery, struct app_member *membe
     }
 }
 
+/* In a large room each member is far away in memory: those to come are fetched meanwhile. */
+static void look_ahead(struct app_member *const *members, uint32_t count, uint32_t at)
+{
+    enum { NEAR = 4, FAR = 8 };
+    if (at + FAR < count) {
+        __builtin_prefetch(members[at + FAR]);
+    }
+    if (at + NEAR < count) {
+        __builtin_prefetch(members[at + NEAR]->socket);
+    }
+}
+
 void app_delivery_flush(struct app_delivery *delivery)
 {
     struct form plain, with_id; /* their packets are made when they are wanted */
     plain.batch = with_id.batch = (struct eio_batch){0};
     uint32_t count = delivery->count > 0 ? delivery->room->count : 0;
+    struct app_member *const *members = count > 0 ? app_room_members(delivery->room) : NULL;
     for (uint32_t i = 0; i < count; i++) {
-        struct app_member *member = app_room_members(delivery->room)[i];
+        struct app_member *member = members[i];
+        look_ahead(members, count, i);
         if (takes_all(delivery, member)) {
             give_all(delivery, member, member->has_session ? &with_id : &plain);
         } else {
