@@ -9,6 +9,9 @@ FILES_OF_A_PROCESS = 50
 CLIENTS_OF_A_GATEWAY = 16700  # where more files than that are allowed
 SOURCES = 200  # addresses that a load generator connects from
 BYTES_OF_A_CLIENT = 14 * 1024  # of the whole machine, two sockets in the kernel among them
+SOCKETS_OF_A_BUCKET = 2
+MANY = 100000  # clients, so that their packets come in heaps
+PACKETS_AT_ONCE = 100000
 PROC = pathlib.Path("/proc")
 
 
@@ -19,7 +22,9 @@ class System:
     files: int  # of all, that may still be opened
     watches: int  # of epoll, of one user
     ports: int  # that connections are made from
-    tcp_pages: int  # of data in all TCP sockets together
+    tcp_pages: int  # of data in all TCP sockets together; None where it is not told
+    tcp_buckets: int  # of the table of connections that stand, likewise
+    backlog: int  # packets that may wait on a core, likewise
     tracked: int  # connections that the firewall follows; None where it does not
     tracked_most: int
     memory: int  # bytes that are free
@@ -27,6 +32,14 @@ class System:
 
 def _numbers(path):
     return [int(word) for word in (PROC / path).read_text().split()]
+
+
+def _told(path):
+    """The last of the numbers; None in a network namespace that is not told."""
+    try:
+        return _numbers(path)[-1]
+    except OSError:
+        return None
 
 
 def _tracking():
@@ -47,7 +60,9 @@ def read_system():
     return System(
         files_of_a_process=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         files=files - opened + free, watches=_numbers("sys/fs/epoll/max_user_watches")[0],
-        ports=last - first + 1, tcp_pages=_numbers("sys/net/ipv4/tcp_mem")[2], tracked=tracked,
+        ports=last - first + 1, tcp_pages=_told("sys/net/ipv4/tcp_mem"),
+        tcp_buckets=_told("sys/net/ipv4/tcp_ehash_entries"),
+        backlog=_told("sys/net/core/netdev_max_backlog"), tracked=tracked,
         tracked_most=tracked_most, memory=int(memory["MemAvailable"].split()[0]) * 1024)
 
 
@@ -89,11 +104,19 @@ def obstacles(clients, gateways, system):
 def doubts(clients, system):
     """What may make a run slow, each with what to do."""
     pages = 2 * clients
-    if pages > system.tcp_pages:
+    if system.tcp_pages is not None and pages > system.tcp_pages:
         yield (f"an event to all may be in {clients:,} sockets at once, each of which counts as "
                f"one page for the sender and one for the receiver, {pages:,} in all, and the "
                f"kernel drops packets above {system.tcp_pages:,}: sysctl -w "
                f'net.ipv4.tcp_mem="{pages} {3 * pages // 2} {2 * pages}"')
+    if system.tcp_buckets is not None and 2 * clients > SOCKETS_OF_A_BUCKET * system.tcp_buckets:
+        yield (f"the kernel keeps {2 * clients:,} connections in {system.tcp_buckets:,} lists, and "
+               "searches one for each packet. A network namespace may have a larger table: "
+               f"sysctl -w net.ipv4.tcp_child_ehash_entries={2 * clients}; unshare -n; "
+               "ip link set lo up")
+    if system.backlog is not None and clients >= MANY and system.backlog < PACKETS_AT_ONCE:
+        yield (f"the kernel drops packets when {system.backlog:,} wait on a core: "
+               f"sysctl -w net.core.netdev_max_backlog={PACKETS_AT_ONCE}")
     if system.tracked is not None and clients > system.tracked_most - system.tracked:
         yield (f"the firewall follows connections, {system.tracked_most:,} at most: where it does "
                f"so on lo as well, sysctl -w net.netfilter.nf_conntrack_max={2 * clients}")

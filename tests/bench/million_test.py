@@ -16,7 +16,7 @@ import stages  # noqa: E402
 
 CLIENTS, MEMBERS = 1000000, 100000
 LARGE = limits.System(files_of_a_process=20000, files=2400000, watches=5000000, ports=28000,
-                      tcp_pages=2000000, tracked=None, tracked_most=0, memory=23 << 30)
+                      tcp_pages=2000000, tcp_buckets=None, backlog=None, tracked=None, tracked_most=0, memory=23 << 30)
 HEALTH = {"asked": 60, "least_asked": 1, "failed": 0, "late": 0, "p99_us": 900, "max_us": 100000,
           "slowest": "127.2.0.1:9090", "own_late_us": 10}
 HEARD = {"heard": CLIENTS, "again": 0, "broken": 0, "seconds": 9.0, "per_second": 111111}
@@ -75,10 +75,13 @@ class Limits(unittest.TestCase):
             self.assertEqual(len(self.obstacles(**change).splitlines()), 1)
 
     def test_what_may_be_slow_is_told(self):
-        few = dataclasses.replace(LARGE, tcp_pages=575802, tracked=5, tracked_most=262144)
+        few = dataclasses.replace(LARGE, tcp_pages=575802, tcp_buckets=262144, backlog=1000,
+                                  tracked=5, tracked_most=262144)
         doubts = "\n".join(limits.doubts(CLIENTS, few))
         self.assertIn("net.ipv4.tcp_mem", doubts)
         self.assertIn("nf_conntrack_max=2000000", doubts)
+        self.assertIn("tcp_child_ehash_entries=2000000", doubts)
+        self.assertIn("netdev_max_backlog=100000", doubts)
 
 
 class Promises(unittest.TestCase):
