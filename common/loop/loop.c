@@ -32,7 +32,14 @@ struct loop *loop_new(void)
     if (!loop) {
         return NULL;
     }
-    loop->base = event_base_new(); /* its timers are coarse, as is the wheel */
+    /* Without the flag libevent reads a clock that moves every few milliseconds, and a wait of one
+     * takes as many; with it each turn that waits costs a call of timerfd_settime. */
+    struct event_config *config = event_config_new();
+    if (config) {
+        event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
+        loop->base = event_base_new_with_config(config);
+        event_config_free(config);
+    }
     loop->wake = loop->base ? event_new(loop->base, -1, 0, on_wake, loop) : NULL;
     if (!loop->wake) {
         loop_free(loop);
