@@ -201,15 +201,25 @@ static void give_missing(struct app_delivery *delivery, struct app_member *membe
     }
 }
 
-/* In a large room each member is far away in memory: those to come are fetched meanwhile. */
+/*
+ * In a large room each member is far away in memory, and one thing leads to the next: those to come
+ * are fetched step by step meanwhile.
+ */
 static void look_ahead(struct app_member *const *members, uint32_t count, uint32_t at)
 {
-    enum { NEAR = 4, FAR = 8 };
-    if (at + FAR < count) {
-        __builtin_prefetch(members[at + FAR]);
+    enum { STEP = 4 };
+    if (at + 4 * STEP < count) {
+        __builtin_prefetch(&members[at + 4 * STEP]->last_id);
+        __builtin_prefetch(&members[at + 4 * STEP]->sub_len); /* and the flags beside it */
     }
-    if (at + NEAR < count) {
-        __builtin_prefetch(members[at + NEAR]->socket);
+    if (at + 3 * STEP < count) {
+        __builtin_prefetch(members[at + 3 * STEP]->socket);
+    }
+    if (at + 2 * STEP < count) {
+        eio_session_fetch(sio_socket_session(members[at + 2 * STEP]->socket));
+    }
+    if (at + STEP < count) {
+        eio_session_fetch_conn(sio_socket_session(members[at + STEP]->socket));
     }
 }
 

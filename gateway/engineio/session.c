@@ -239,6 +239,19 @@ enum err eio_session_send(struct eio_session *session, struct rcbuf *packet)
     return eio_session_on(session)->send(session, packet);
 }
 
+void eio_session_fetch(const struct eio_session *session)
+{
+    __builtin_prefetch(&session->server);
+    __builtin_prefetch(&session->state);
+}
+
+void eio_session_fetch_conn(const struct eio_session *session)
+{
+    if (session->ws.conn) {
+        net_conn_fetch(session->ws.conn);
+    }
+}
+
 static enum err queue_batch_early(struct eio_session *session, const struct eio_batch *batch)
 {
     enum err err = OK;

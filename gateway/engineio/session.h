@@ -97,6 +97,13 @@ MUST_CHECK enum err eio_session_send(struct eio_session *session, struct rcbuf *
 MUST_CHECK enum err eio_session_send_batch(struct eio_session *session, struct eio_batch *batch);
 
 /*
+ * Sending is near: has the session brought into the processor's cache meanwhile; and, once it is
+ * there, its connection.
+ */
+void eio_session_fetch(const struct eio_session *session);
+void eio_session_fetch_conn(const struct eio_session *session);
+
+/*
  * Ends the session after what is queued has been sent. Idempotent, from anywhere. Over WebSocket
  * the connection is closed; a poll is answered with a close packet.
  */

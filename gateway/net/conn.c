@@ -263,6 +263,14 @@ enum err net_conn_send(struct net_conn *conn, struct rcbuf *bytes)
     return OK;
 }
 
+void net_conn_fetch(const struct net_conn *conn)
+{
+    enum { CACHE_LINE = 64 };
+    for (size_t at = 0; at < sizeof *conn; at += CACHE_LINE) {
+        __builtin_prefetch((const char *)conn + at);
+    }
+}
+
 size_t net_conn_queued(const struct net_conn *conn)
 {
     return conn->queue.bytes;

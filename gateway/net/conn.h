@@ -48,6 +48,8 @@ void net_conn_deliver(struct net_conn *conn, struct str bytes);
  * nothing was queued and the connection is closing as SLOW. CLOSED: it is closing already. NOMEM.
  */
 MUST_CHECK enum err net_conn_send(struct net_conn *conn, struct rcbuf *bytes);
+/* Sending is near: has the connection brought into the processor's cache meanwhile. */
+void net_conn_fetch(const struct net_conn *conn);
 /* Bytes queued and not yet taken by the kernel. */
 size_t net_conn_queued(const struct net_conn *conn);
 

@@ -171,10 +171,8 @@ static struct net_conn *next_conn(struct net_flusher *flusher)
  * away in memory when its turn comes. */
 static void look_ahead(const struct net_flusher *flusher)
 {
-    enum { CACHE_LINE = 64 };
-    const char *conn = (const char *)list_entry(flusher->pass.next, struct net_conn, place);
-    for (size_t at = 0; at < sizeof(struct net_conn); at += CACHE_LINE) {
-        __builtin_prefetch(conn + at);
+    if (!list_empty(&flusher->pass)) {
+        net_conn_fetch(list_entry(flusher->pass.next, struct net_conn, place));
     }
 }
 

@@ -48,6 +48,16 @@ enum err eio_session_send(struct eio_session *session, struct rcbuf *packet)
     return err;
 }
 
+void eio_session_fetch(const struct eio_session *session)
+{
+    (void)session;
+}
+
+void eio_session_fetch_conn(const struct eio_session *session)
+{
+    (void)session;
+}
+
 enum err eio_session_send_batch(struct eio_session *session, struct eio_batch *batch)
 {
     enum err err = OK;
