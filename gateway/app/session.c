@@ -7,9 +7,13 @@
 #include "app/admission.h"
 #include "app/app.h"
 #include "app/handlers.h"
+#include "util/clock.h"
 #include "util/rand.h"
 
-enum { SWEEP_MS_MAX = 1000 };
+enum {
+    SWEEP_MS_MAX = 1000,
+    SLICE_US = 1000, /* of one turn for renewing */
+};
 
 /* While the session is being kept; owned by the member's transit. */
 struct app_keeping {
@@ -195,15 +199,6 @@ static void tell(struct app_session *session)
 
 static void start(struct app_session *session);
 
-static void note_kept(struct app_session *session)
-{
-    struct app_sessions *sessions = sessions_of(session);
-    session->claimed = true;
-    session->kept_ms = (uint32_t)loop_now(sessions->loop);
-    list_remove(&session->by_age);
-    list_push_back(&sessions->by_age, &session->by_age);
-}
-
 static void on_kept(void *context, const struct redisReply *reply)
 {
     struct app_session *session = context;
@@ -217,7 +212,7 @@ static void on_kept(void *context, const struct redisReply *reply)
     }
     sessions->refused += kept == BUS_SESSION_REFUSED;
     sessions->kept += kept == BUS_SESSION_KEPT;
-    note_kept(session);
+    session->claimed = true;
     tell(session);
     if (keeping->stale) {
         start(session);
@@ -243,10 +238,21 @@ static void give_up(const struct app_session *session)
     eio_session_close(sio_socket_session(member_of(session)->socket), EIO_CLOSE_SERVER);
 }
 
+/* It has half a window from now on. */
+static void put_last(struct app_session *session)
+{
+    struct app_sessions *sessions = sessions_of(session);
+    session->asked_ms = (uint32_t)loop_now(sessions->loop);
+    session->round = sessions->round;
+    list_remove(&session->by_age);
+    list_push_back(&sessions->by_age, &session->by_age);
+}
+
 static void start(struct app_session *session)
 {
     struct app_keeping *keeping = keeping_of(session);
     keeping->stale = false;
+    put_last(session);
     list_splice_back(&keeping->promised, &keeping->next);
     keeping->request = send(session, ttl_ms(sessions_of(session)), on_kept);
     if (!keeping->request) {
@@ -273,31 +279,50 @@ void app_session_keep(struct app_session *session, struct app_promise *promise)
     }
 }
 
-/* Those that were kept half a window ago. */
-static void on_sweep(struct wheel_timer *timer)
+static bool is_due(const struct app_sessions *sessions, const struct app_session *session)
 {
-    struct app_sessions *sessions = container_of(timer, struct app_sessions, timer);
-    uint64_t now = loop_now(sessions->loop);
-    loop_timer_set(sessions->loop, timer, sweep_ms(sessions));
-    LIST_FOR_EACH (node, next, &sessions->by_age) {
-        struct app_session *session = list_entry(node, struct app_session, by_age);
-        if ((uint32_t)now - session->kept_ms < sessions->window_ms / 2) {
-            return;
-        }
-        if (!is_asked(session) && session->claimed) {
+    uint32_t age_ms = (uint32_t)loop_now(sessions->loop) - session->asked_ms;
+    return session->round != sessions->round || age_ms >= sessions->window_ms / 2;
+}
+
+static struct app_session *first_due(const struct app_sessions *sessions)
+{
+    if (list_empty(&sessions->by_age)) {
+        return NULL;
+    }
+    struct app_session *first = list_entry(sessions->by_age.next, struct app_session, by_age);
+    return is_due(sessions, first) ? first : NULL;
+}
+
+static void on_renewal(struct loop_task *task)
+{
+    struct app_sessions *sessions = container_of(task, struct app_sessions, renewal);
+    uint64_t until = clock_monotonic_us() + SLICE_US;
+    struct app_session *session;
+    while ((session = first_due(sessions))) {
+        if (is_asked(session)) { /* Redis has been away, and gets the request when it is back */
+            put_last(session);
+        } else {
             app_session_keep(session, NULL);
+        }
+        if (clock_monotonic_us() >= until) {
+            loop_go_on(sessions->loop, task);
+            return;
         }
     }
 }
 
+static void on_sweep(struct wheel_timer *timer)
+{
+    struct app_sessions *sessions = container_of(timer, struct app_sessions, timer);
+    loop_timer_set(sessions->loop, timer, sweep_ms(sessions));
+    loop_defer(sessions->loop, &sessions->renewal);
+}
+
 void app_sessions_renew(struct app_sessions *sessions)
 {
-    LIST_FOR_EACH (node, next, &sessions->by_age) {
-        struct app_session *session = list_entry(node, struct app_session, by_age);
-        if (!is_asked(session)) {
-            app_session_keep(session, NULL);
-        }
-    }
+    sessions->round++;
+    loop_defer(sessions->loop, &sessions->renewal);
 }
 
 /* --- Lives --- */
@@ -402,11 +427,13 @@ void app_sessions_init(struct app_sessions *sessions, struct loop *loop,
     map_init(&sessions->by_pid, pid_of);
     list_init(&sessions->by_age);
     wheel_timer_init(&sessions->timer, on_sweep);
+    loop_task_init(&sessions->renewal, on_renewal);
 }
 
 void app_sessions_fini(struct app_sessions *sessions)
 {
     loop_timer_cancel(sessions->loop, &sessions->timer);
+    loop_task_cancel(&sessions->renewal);
     map_fini(&sessions->by_pid);
     rcbuf_unref(&sessions->epoch);
 }

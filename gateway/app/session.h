@@ -28,9 +28,11 @@ struct app_sessions {
     const struct bus_subscriber_options *bus;
     uint64_t window_ms; /* 0: nobody can recover */
     struct map by_pid;
-    struct list by_age;  /* those kept longest ago in front */
+    struct list by_age;  /* those that were asked for longest ago in front */
     struct rcbuf *epoch; /* the last that was seen: all sessions since share it */
+    uint8_t round;       /* goes on where all are to be kept again */
     struct wheel_timer timer;
+    struct loop_task renewal;           /* of those that are due, a share of the turn */
     uint64_t kept, refused, taken_over; /* since the start */
 };
 
@@ -48,9 +50,10 @@ struct app_session {
     struct list by_age;
     struct rcbuf *epoch; /* of the Redis that the member's events came from; NULL: not known yet */
     char pid[BUS_PID_LEN];
-    uint32_t kept_ms; /* when, by loop_now; cut off */
-    bool claimed;     /* it was kept once by this gateway */
-    bool taken;       /* another connection has the client: nothing is kept of this one any more */
+    uint32_t asked_ms; /* when it was to be kept last, by loop_now; cut off */
+    uint8_t round;     /* of its sessions, then */
+    bool claimed;      /* it was kept once by this gateway */
+    bool taken;        /* another connection has the client: nothing is kept of this one any more */
 };
 
 /* There is one for nearly each idle connection. */

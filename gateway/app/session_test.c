@@ -162,6 +162,32 @@ static void it_outlasts_a_quiet_time(void **state)
 }
 
 /* Redis may have refused or lost it: the client lives on, and can not recover. */
+/* As when Redis has come back: each once, whatever a turn has time for. */
+static void all_are_kept_again(void **state)
+{
+    (void)state;
+    enum { OTHERS = 200 };
+    static struct eio_session others[OTHERS];
+    for (unsigned i = 0; i < OTHERS; i++) {
+        char name[16];
+        struct person_past theirs = {0};
+        snprintf(name, sizeof name, "other%u", i);
+        person_arrives(&world, &others[i], name, &theirs);
+    }
+    stored("DEL");
+    uint64_t before = world.app->sessions.kept;
+    app_sessions_renew(&world.app->sessions);
+    PUMP_UNTIL(world.peer.loop, world.app->sessions.kept >= before + OTHERS + 1);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(loop_turn(world.peer.loop, 10), OK);
+    }
+    assert_int_equal(world.app->sessions.kept, before + OTHERS + 1);
+    assert_true(is_there());
+    for (unsigned i = 0; i < OTHERS; i++) {
+        person_leaves(&others[i]);
+    }
+}
+
 static void redis_that_refuses_is_no_reason_to_wait(void **state)
 {
     (void)state;
@@ -215,6 +241,7 @@ int main(void)
         TEST(goodbye_before_it_is_kept_removes_it),
         cmocka_unit_test_setup_teardown(it_outlasts_a_quiet_time, set_up_with_a_short_window,
                                         tear_down),
+        TEST(all_are_kept_again),
         TEST(redis_that_refuses_is_no_reason_to_wait),
         TEST(whoever_was_taken_leaves_no_trace),
         TEST(another_gateways_session_is_left_alone),
