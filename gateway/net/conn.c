@@ -89,6 +89,8 @@ static void end_of_input(struct net_conn *conn, enum err err)
         /* It may still be reading; if not, writing will tell. */
         conn->peer_ended = true;
     } else if (err == ERR_CLOSED) {
+        /* It may have asked something just before, and wait for the answer. */
+        net_flusher_flush_now(&conn->server->flusher, conn);
         net_conn_close(conn, NET_CLOSED_BY_PEER);
     } else {
         net_conn_close(conn, error == ETIMEDOUT ? NET_CLOSED_SLOW : NET_CLOSED_ERROR);

@@ -366,6 +366,23 @@ static void a_half_closed_peer_gets_what_was_being_finished(void **state)
     assert_int_equal(world->reason, NET_CLOSED_BY_US);
 }
 
+static void answer(struct world *world)
+{
+    assert_int_equal(send_text(world, STR("answer")), OK);
+}
+
+static void who_asks_and_ends_gets_the_answer(void **state)
+{
+    struct world *world = *state;
+    world->act = answer;
+    assert_int_equal(write(world->client, "q", 1), 1);
+    shutdown(world->client, SHUT_WR);
+    await_text(world, "answer");
+    AWAIT(world, world->closes == 1);
+    assert_int_equal(world->reason, NET_CLOSED_BY_PEER);
+    await_end(world);
+}
+
 static void close_twice(struct world *world)
 {
     struct net_conn *conn = world->conn;
@@ -643,6 +660,7 @@ int main(void)
         IN_WORLD(finish_writes_all_and_drops_what_comes),
         IN_WORLD(finish_does_not_wait_for_ever_for_the_peers_end),
         IN_WORLD(a_half_closed_peer_gets_what_was_being_finished),
+        IN_WORLD(who_asks_and_ends_gets_the_answer),
         IN_WORLD(closing_inside_on_read_is_told_after_it),
         IN_WORLD(a_paused_connection_reads_nothing_until_resumed),
         IN_WORLD(the_owner_can_change_while_reading),
