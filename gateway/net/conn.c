@@ -273,11 +273,6 @@ void net_conn_fetch(const struct net_conn *conn)
     }
 }
 
-size_t net_conn_queued(const struct net_conn *conn)
-{
-    return conn->queue.bytes;
-}
-
 void net_conn_pause(struct net_conn *conn)
 {
     if (conn->state <= NET_OPEN) {

@@ -50,8 +50,6 @@ void net_conn_deliver(struct net_conn *conn, struct str bytes);
 MUST_CHECK enum err net_conn_send(struct net_conn *conn, struct rcbuf *bytes);
 /* Sending is near: has the connection brought into the processor's cache meanwhile. */
 void net_conn_fetch(const struct net_conn *conn);
-/* Bytes queued and not yet taken by the kernel. */
-size_t net_conn_queued(const struct net_conn *conn);
 
 /* Stops reading (and noticing the peer's end) until resumed. Idempotent. */
 void net_conn_pause(struct net_conn *conn);

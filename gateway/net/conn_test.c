@@ -202,7 +202,7 @@ static void what_is_sent_in_a_turn_leaves_in_one_call(void **state)
     assert_int_equal(send_text(world, STR("")), OK);
     assert_int_equal(send_text(world, STR("two ")), OK);
     assert_int_equal(send_text(world, STR("three")), OK);
-    assert_int_equal(net_conn_queued(world->conn), 13);
+    assert_int_equal(world->conn->queue.bytes, 13);
     assert_int_equal(net_server_stats(world->server)->queued_bytes, 13);
     await_text(world, "one two three");
     assert_int_equal(net_server_stats(world->server)->sends, 1);
@@ -241,7 +241,7 @@ static void a_slow_reader_gets_everything_in_the_end(void **state)
             assert_int_equal(chunk[i], (char)(at * 7 + at / 251));
         }
     }
-    AWAIT(world, net_conn_queued(world->conn) == 0);
+    AWAIT(world, world->conn->queue.bytes == 0);
     assert_int_equal(world->conn->blocked_on, 0);
 }
 
