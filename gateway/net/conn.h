@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "net/address.h"
 #include "util/attr.h"
 #include "util/err.h"
 #include "util/rcbuf.h"
@@ -64,8 +65,7 @@ void net_conn_close(struct net_conn *conn, enum net_close_reason reason);
 void net_conn_finish(struct net_conn *conn);
 bool net_conn_closing(const struct net_conn *conn);
 
-/* "203.0.113.7:52100" or "[2001:db8::1]:52100", for logs. */
-enum { NET_PEER_MAX = 64 };
-void net_conn_peer(const struct net_conn *conn, char out[NET_PEER_MAX]);
+/* The peer's address, for net_address_print. Returns its bytes. */
+size_t net_conn_address(const struct net_conn *conn, unsigned char out[NET_ADDRESS_MAX]);
 
 #endif
