@@ -14,11 +14,12 @@
 
 #include <cmocka.h>
 
+#include "await.h"
 #include "failing_alloc.h"
 #include "net/internal.h"
 #include "util/clock.h"
 
-enum { PATIENCE_MS = 5000, BIG = 4 * 1024 * 1024, QUEUE_BYTES = 2 * BIG + RCBUF_OVERHEAD };
+enum { BIG = 4 * 1024 * 1024, QUEUE_BYTES = 2 * BIG + RCBUF_OVERHEAD };
 
 /* A server with one client, and what happened to its connection. */
 struct world {
@@ -67,12 +68,6 @@ static void turn(struct world *world)
 {
     assert_int_equal(loop_turn(world->loop, 10), OK);
 }
-
-#define AWAIT(world, condition)                                                                    \
-    for (uint64_t until = clock_monotonic_ms() + PATIENCE_MS; !(condition);) {                     \
-        assert_true(clock_monotonic_ms() < until);                                                 \
-        turn(world);                                                                               \
-    }
 
 static int dial(uint16_t port, int rcvbuf)
 {
@@ -550,14 +545,19 @@ static void what_a_pause_left_in_the_kernel_is_read_after_it(void **state)
     close_other(&other);
 }
 
+static void expect_much_and_the_end(struct world *other)
+{
+    AWAIT(other, other->closes == 1);
+    assert_int_equal(other->reason, NET_CLOSED_BY_PEER);
+    expect_much(other);
+    close_other(other);
+}
+
 static void the_end_comes_after_all_that_was_said_before_it(void **state)
 {
     struct world other;
     open_full(&other, *state, true);
-    AWAIT(&other, other.closes == 1);
-    assert_int_equal(other.reason, NET_CLOSED_BY_PEER);
-    expect_much(&other);
-    close_other(&other);
+    expect_much_and_the_end(&other);
 }
 
 static void an_end_is_met_after_a_pause(void **state)
@@ -571,9 +571,7 @@ static void an_end_is_met_after_a_pause(void **state)
     assert_int_equal(other.read.len, 0);
     assert_int_equal(other.closes, 0);
     net_conn_resume(other.conn);
-    AWAIT(&other, other.closes == 1);
-    expect_much(&other);
-    close_other(&other);
+    expect_much_and_the_end(&other);
 }
 
 /* Without lingering: what was left unread, and the end, have been taken. */
