@@ -3,8 +3,8 @@
  *
  * At rest it owns no buffers and no timer: reading uses one buffer of the process, the queue holds
  * references. What is sent during a turn leaves in one system call at the end of the turn. A pass
- * over many connections is sliced so that no turn grows longer than the slice; what is sent
- * meanwhile joins.
+ * over many connections is sliced, so that a turn has only a slice of it; what is sent meanwhile
+ * joins.
  *
  * Closing is a request: net_conn_close may be called from anywhere, on_close comes exactly once,
  * after the caller's stack has unwound, and the memory goes at the end of that turn.
