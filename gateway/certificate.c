@@ -5,14 +5,13 @@
 #include "log/log.h"
 #include "util/clock.h"
 
-bool certificate_wanted(const struct gateway_settings *settings)
-{
-    return settings->tls_certificate && settings->tls_key;
-}
-
 enum err certificate_load(const struct gateway_settings *settings, struct tls_context **ret_context,
                           struct buf *complaint)
 {
+    if (!settings->tls_certificate) {
+        *ret_context = NULL;
+        return OK;
+    }
     const struct tls_options options = {
         .cert_file = settings->tls_certificate,
         .key_file = settings->tls_key,
@@ -25,6 +24,9 @@ enum err certificate_load(const struct gateway_settings *settings, struct tls_co
 
 void certificate_log(const struct gateway_settings *settings, const struct tls_context *context)
 {
+    if (!context) {
+        return;
+    }
     time_t expires = tls_context_expires(context);
     struct tm utc;
     char text[32] = "unknown";

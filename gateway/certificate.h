@@ -10,15 +10,13 @@
 #include "util/buf.h"
 #include "util/err.h"
 
-/* Whether the settings ask for TLS; the two files come together. */
-bool certificate_wanted(const struct gateway_settings *settings);
 /*
- * Reads the files into a context for the clients' port. Only where they are wanted. INVALID:
+ * Reads the files into a context for the clients' port; NULL where the settings name none. INVALID:
  * *complaint is one sentence that says what is wrong with which; NOMEM.
  */
 MUST_CHECK enum err certificate_load(const struct gateway_settings *settings,
                                      struct tls_context **ret_context, struct buf *complaint);
-/* Tells the log when the certificate ends. */
+/* Tells the log when the certificate ends, if there is one. */
 void certificate_log(const struct gateway_settings *settings, const struct tls_context *context);
 
 #endif

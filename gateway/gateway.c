@@ -45,7 +45,6 @@ struct gateway {
     struct sio_server *sockets;
     struct eio_server *engine;
     struct http_server *http;
-    struct tls_context *tls; /* of the clients' port; NULL: plain */
     struct valve valve;
     struct ops_sources sources;
     struct ops_server *ops;         /* of a gateway alone, … */
@@ -104,30 +103,23 @@ static void change_options(struct gateway *gateway, const struct gateway_setting
     gateway->sio_options.connect_timeout_ms = settings->connect_timeout_ms;
 }
 
-/* Those who are connected stay with the one that they have seen. */
-static void renew_certificate(struct gateway *gateway, struct tls_context *context)
-{
-    net_server_set_tls(http_server_net(gateway->http), context);
-    tls_context_unref(gateway->tls);
-    gateway->tls = context;
-}
-
-/* The files were good a moment ago, when the settings were checked. */
+/*
+ * The files were good a moment ago, when the settings were checked. Those who are connected stay
+ * with the certificate that they have seen.
+ */
 static void reload_certificate(struct gateway *gateway, const struct gateway_settings *settings)
 {
     struct tls_context *context = NULL;
     struct buf complaint = {0};
-    enum err err =
-        certificate_wanted(settings) ? certificate_load(settings, &context, &complaint) : OK;
+    enum err err = certificate_load(settings, &context, &complaint);
     if (err) {
         const char *why = buf_cstr(&complaint);
         log_error("certificate not renewed", LOG_CSTR("why", why && *why ? why : err_name(err)));
     } else {
-        renew_certificate(gateway, context);
-    }
-    if (context) {
+        net_server_set_tls(http_server_net(gateway->http), context);
         certificate_log(settings, context);
     }
+    tls_context_unref(context);
     buf_fini(&complaint);
 }
 
@@ -263,6 +255,20 @@ static void say_farewell(struct gateway *gateway)
     }
 }
 
+static enum err open_http(struct gateway *gateway, struct loop *loop,
+                          const struct gateway_settings *settings, struct buf *complaint)
+{
+    struct http_server_options *options = &gateway->http_options;
+    enum err err = certificate_load(settings, &options->net.tls, complaint);
+    if (!err) {
+        certificate_log(settings, options->net.tls);
+        err = http_server_open(loop, options, &gateway->handler, 1, &gateway->http, complaint);
+        tls_context_unref(options->net.tls);
+        options->net.tls = NULL; /* the server has its own reference */
+    }
+    return err;
+}
+
 /* From the bus towards the clients, so that whoever calls is there before who is called back. */
 static enum err open_rooms(struct gateway *gateway, struct loop *loop,
                            const struct gateway_settings *settings, struct buf *complaint)
@@ -286,9 +292,7 @@ static enum err open_rooms(struct gateway *gateway, struct loop *loop,
         return err;
     }
     gateway->handler = eio_server_handler(gateway->engine);
-    gateway->http_options.net.tls = gateway->tls;
-    err = http_server_open(loop, &gateway->http_options, &gateway->handler, 1, &gateway->http,
-                           complaint);
+    err = open_http(gateway, loop, settings, complaint);
     if (err) {
         return err;
     }
@@ -297,19 +301,6 @@ static enum err open_rooms(struct gateway *gateway, struct loop *loop,
     err = open_ops(gateway, loop, settings, complaint);
     if (!err) {
         enter_registry(gateway, settings);
-    }
-    return err;
-}
-
-static enum err load_certificate(struct gateway *gateway, const struct gateway_settings *settings,
-                                 struct buf *complaint)
-{
-    if (!certificate_wanted(settings)) {
-        return OK;
-    }
-    enum err err = certificate_load(settings, &gateway->tls, complaint);
-    if (!err) {
-        certificate_log(settings, gateway->tls);
     }
     return err;
 }
@@ -323,8 +314,7 @@ enum err gateway_open(struct loop *loop, const struct gateway_settings *settings
     }
     gateway->loop = loop;
     fill_options(gateway, settings);
-    enum err err = load_certificate(gateway, settings, complaint);
-    err = err ? err : open_rooms(gateway, loop, settings, complaint);
+    enum err err = open_rooms(gateway, loop, settings, complaint);
     if (err) {
         gateway_close(gateway);
         return err;
@@ -367,7 +357,6 @@ void gateway_close(struct gateway *gateway)
         say_farewell(gateway);
     }
     app_free(gateway->app);
-    tls_context_unref(gateway->tls);
     free(gateway);
 }
 

@@ -68,9 +68,6 @@ static enum err check_certificate(const struct gateway_settings *settings, struc
         return refuse(complaint, STR("only one of TLS_CERTIFICATE and TLS_KEY is set; expected "
                                      "both, or none where a proxy does TLS"));
     }
-    if (!certificate_wanted(settings)) {
-        return OK;
-    }
     struct tls_context *context = NULL;
     enum err err = certificate_load(settings, &context, complaint);
     tls_context_unref(context);

@@ -62,14 +62,25 @@ static void open_world(struct world *world, uint64_t share_us)
     loop_task_init(&world->task, on_task);
 }
 
-static struct member *add(struct world *world, unsigned at)
+static struct member *make(struct world *world, unsigned at)
 {
     struct member *member = calloc(1, sizeof *member);
     int fds[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
     *member = (struct member){.world = world, .ours = fds[0], .theirs = fds[1]};
-    assert_int_equal(loop_sockets_add(world->sockets, member->ours, member), OK);
     world->members[at] = member;
+    return member;
+}
+
+static void join(struct member *member)
+{
+    assert_int_equal(loop_sockets_add(member->world->sockets, member->ours, member), OK);
+}
+
+static struct member *add(struct world *world, unsigned at)
+{
+    struct member *member = make(world, at);
+    join(member);
     return member;
 }
 
@@ -124,14 +135,10 @@ static void what_came_before_it_was_added_is_told(void **state)
     (void)state;
     struct world world;
     open_world(&world, 1000);
-    struct member *member = add(&world, 0);
-    int fds[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-    assert_int_equal(write(fds[1], "x", 1), 1);
-    assert_int_equal(loop_sockets_add(world.sockets, fds[0], member), OK);
+    struct member *member = make(&world, 0);
+    say(member);
+    join(member);
     expect_told(member, LOOP_READABLE);
-    close(fds[0]);
-    close(fds[1]);
     close_world(&world);
 }
 

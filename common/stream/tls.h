@@ -24,8 +24,7 @@ struct tls_context;
 enum { TLS_TICKET_SECRET_LEN = 32 };
 
 struct tls_options {
-    const char
-        *ca_file; /* PEM. Client: NULL means the system's. Server: asks for client certificates */
+    const char *ca_file;   /* PEM, for clients, as servers ask for no certificate; NULL: system's */
     const char *cert_file; /* PEM chain, own certificate first; NULL: none */
     const char *key_file;  /* PEM; NULL: it stands in cert_file */
     bool server;

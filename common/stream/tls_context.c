@@ -110,7 +110,7 @@ static enum err load_authorities(SSL_CTX *ssl, const struct tls_options *options
         }
         return err;
     }
-    if (!options->server && !SSL_CTX_set_default_verify_paths(ssl)) {
+    if (!SSL_CTX_set_default_verify_paths(ssl)) {
         return complain(complaint, "CAs", "of the system", tls_last_reason());
     }
     return OK;
@@ -151,11 +151,7 @@ static void set_modes(SSL_CTX *ssl, const struct tls_options *options)
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     /* A record's head and body in one call; the buffer has room for both anyway. */
     SSL_CTX_set_read_ahead(ssl, 1);
-    int verify = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-    if (options->server && !options->ca_file) {
-        verify = SSL_VERIFY_NONE;
-    }
-    SSL_CTX_set_verify(ssl, verify, NULL);
+    SSL_CTX_set_verify(ssl, options->server ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
 }
 
 static int choose_protocol(SSL *ssl, const unsigned char **ret, unsigned char *ret_len,
@@ -240,7 +236,7 @@ enum err tls_context_new(const struct tls_options *options, struct tls_context *
         return ERR_NOMEM;
     }
     set_modes(context->ssl, options);
-    enum err err = load_authorities(context->ssl, options, complaint);
+    enum err err = options->server ? OK : load_authorities(context->ssl, options, complaint);
     err = err ? err : load_certificate(context->ssl, options, complaint);
     if (!err && options->server && !set_up_server(context, options)) {
         err = ERR_NOMEM;

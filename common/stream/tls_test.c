@@ -61,18 +61,26 @@ static struct tls_options server_options(const char *name)
         .cert_file = cert, .key_file = key, .server = true, .protocol = "http/1.1"};
 }
 
-/* Server "a"; the client trusts `ca` and expects `name`. */
-static void pair_open(struct pair *pair, const char *ca, const char *name)
+/* Server "a", without a client of ours; the other end of its socket. */
+static int server_open(struct stream *server)
 {
     int fds[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-    struct tls_options server = server_options("a");
-    struct tls_options client = {.ca_file = certificates_file(ca)};
-    struct tls_context *contexts[] = {context(&server), context(&client)};
-    assert_int_equal(stream_init_tls_server(&pair->server, fds[0], contexts[0]), OK);
-    assert_int_equal(stream_init_tls_client(&pair->client, fds[1], contexts[1], name), OK);
-    tls_context_unref(contexts[0]);
-    tls_context_unref(contexts[1]);
+    struct tls_options options = server_options("a");
+    struct tls_context *made = context(&options);
+    assert_int_equal(stream_init_tls_server(server, fds[0], made), OK);
+    tls_context_unref(made);
+    return fds[1];
+}
+
+/* Server "a"; the client trusts `ca` and expects `name`. */
+static void pair_open(struct pair *pair, const char *ca, const char *name)
+{
+    int fd = server_open(&pair->server);
+    struct tls_options options = {.ca_file = certificates_file(ca)};
+    struct tls_context *made = context(&options);
+    assert_int_equal(stream_init_tls_client(&pair->client, fd, made, name), OK);
+    tls_context_unref(made);
 }
 
 /* Both sides in turns, until neither waits; the client's verdict. */
@@ -296,19 +304,14 @@ static void test_a_file_that_may_not_be_read(void **state)
 static void test_garbage_ends_the_handshake(void **state)
 {
     (void)state;
-    int fds[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-    struct tls_options options = server_options("a");
-    struct tls_context *made = context(&options);
     struct stream stream;
-    assert_int_equal(stream_init_tls_server(&stream, fds[0], made), OK);
-    tls_context_unref(made);
+    int client = server_open(&stream);
     assert_int_equal(stream_handshake(&stream), ERR_AGAIN);
-    assert_int_equal(write(fds[1], "GET / HTTP/1.1\r\n\r\n", 18), 18);
+    assert_int_equal(write(client, "GET / HTTP/1.1\r\n\r\n", 18), 18);
     assert_int_equal(stream_handshake(&stream), ERR_PROTO);
     assert_string_equal(stream_tls_why(&stream), "http request");
     stream_close(&stream);
-    close(fds[1]);
+    close(client);
 }
 
 /* --- As a server of many clients --- */
@@ -373,20 +376,15 @@ static void test_whoever_has_finished_still_hears(void **state)
 static void test_a_silent_client_takes_no_memory(void **state)
 {
     (void)state;
-    int fds[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-    struct tls_options options = server_options("a");
-    struct tls_context *made = context(&options);
     struct stream stream;
-    assert_int_equal(stream_init_tls_server(&stream, fds[0], made), OK);
+    int client = server_open(&stream);
     size_t before = mallinfo2().uordblks;
     assert_int_equal(stream_handshake(&stream), ERR_AGAIN);
     assert_false(stream.wants_write);
     assert_int_equal(mallinfo2().uordblks, before);
-    close(fds[1]);
+    close(client);
     assert_int_equal(stream_handshake(&stream), ERR_CLOSED);
     stream_close(&stream);
-    tls_context_unref(made);
 }
 
 /* A client of OpenSSL alone, on a server's context. */

@@ -22,14 +22,14 @@ INTRODUCTION = """\
 Every setting of a program is an environment variable and a flag; the flag wins. A flag is written `--name value` or
 `--name=value`; one that is true or false may stand alone for true. An empty variable counts as unset.
 
-- **Secrets in files.** A secret `NAME` may stand in a file instead: `NAME_FILE` is the file's path, the value is its first
-  line. Prefer that, or the variable, to the flag: other users can read the command lines of running programs. In the
-  environment `NAME` goes before `NAME_FILE`; of two flags the last one counts.
+- **Secrets in files.** A secret `NAME` may stand in a file instead: `NAME_FILE` is the file's path, the value is its
+  first line. Prefer that, or the variable, to the flag: other users can read the command lines of running programs. In
+  the environment `NAME` goes before `NAME_FILE`; of two flags the last one counts.
 - **Settings in a file.** The gateway also reads a settings file, `--config FILE`: `NAME=value` a line. Flags go before
-  variables, and these before the file. SIGHUP reads it, and the files with secrets, again: what is marked (reload) then
-  changes in the running process. See [operations.md](operations.md#reloading).
-- **Trying it out.** `--check-config` prints the settings as they would be used, secrets as `***`, and ends with status 0;
-  or it says which setting is wrong, where it came from and what would be right, and ends with status 2. So does the
+  variables, and these before the file. SIGHUP reads it, the files with secrets and the certificate again: what is
+  marked (reload) then changes in the running process. See [operations.md](operations.md#reloading).
+- **Trying it out.** `--check-config` prints the settings as they would be used, secrets as `***`, and ends with status
+  0; or it says which setting is wrong, where it came from and what would be right, and ends with status 2. So does the
   program itself before it does anything else.
 - **What belongs together.** `REDIS_PREFIX` and `REDIS_PARTITIONS` have to be the same in all programs on one Redis.
 

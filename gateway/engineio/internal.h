@@ -64,7 +64,7 @@ struct eio_session {
     bool close_asked : 1; /* in OPENING */
     bool posting : 1;     /* the body of a POST is on its way */
     bool leaving : 1;     /* ends as soon as nothing waits for the client */
-    /* ops->room_size bytes for whoever is above; sid; the peer's address (engineio/peer.h). */
+    /* ops->room_size bytes for whoever is above; sid; the peer's address (net/address.h). */
     max_align_t room[];
 };
 
@@ -90,9 +90,9 @@ struct eio_server {
     struct map by_sid;
     struct list due; /* sessions with work at the end of this turn */
     struct loop_task turn;
-    struct rcbuf *ping, *probe; /* encoded once */
-    struct buf scratch;         /* body of a poll's answer */
-    char peer[NET_PEER_MAX];    /* what eio_session_peer has said last */
+    struct rcbuf *ping, *probe;      /* encoded once */
+    struct buf scratch;              /* body of a poll's answer */
+    char peer[NET_ADDRESS_TEXT_MAX]; /* what eio_session_peer has said last */
     struct bucket handshakes;
     struct map_node *next; /* where eio_server_next goes on; NULL: at the beginning */
     bool leaving;          /* no handshakes any more */

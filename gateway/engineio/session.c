@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "engineio/internal.h"
-#include "engineio/peer.h"
 #include "log/log.h"
 #include "util/rand.h"
 
@@ -79,7 +78,7 @@ struct str eio_session_sid(const struct eio_session *session)
 const char *eio_session_peer(const struct eio_session *session)
 {
     char *text = session->server->peer;
-    eio_peer_print((const unsigned char *)text_of(session) + session->sid_len, text);
+    net_address_print((const unsigned char *)text_of(session) + session->sid_len, text);
     return text;
 }
 
@@ -117,10 +116,8 @@ static void session_free(struct eio_session *session)
 static struct eio_session *session_new(struct eio_server *server, struct net_conn *conn,
                                        const struct eio_transport *transport, struct str sid)
 {
-    char text[NET_PEER_MAX];
-    unsigned char peer[EIO_PEER_MAX];
-    net_conn_peer(conn, text);
-    size_t peer_size = eio_peer_pack(text, peer);
+    unsigned char peer[NET_ADDRESS_MAX];
+    size_t peer_size = net_conn_address(conn, peer);
     struct eio_session *session =
         calloc(1, sizeof *session + server->ops->room_size + sid.len + peer_size);
     if (!session) {

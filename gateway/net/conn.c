@@ -1,11 +1,7 @@
 #include "net/conn.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -40,8 +36,10 @@ static void refuse_handshake(struct net_conn *conn)
     uint32_t suppressed = 0;
     count_handshake(conn, NET_TLS_REFUSED);
     if (log_limit_allows(&conn->server->refusals, REFUSALS_A_SECOND, &suppressed)) {
-        char peer[NET_PEER_MAX];
-        net_conn_peer(conn, peer);
+        unsigned char address[NET_ADDRESS_MAX];
+        char peer[NET_ADDRESS_TEXT_MAX];
+        (void)net_conn_address(conn, address);
+        net_address_print(address, peer);
         log_info("tls handshake failed", LOG_CSTR("why", stream_tls_why(&conn->stream)),
                  LOG_CSTR("peer", peer), LOG_U64("suppressed", suppressed));
     }
@@ -89,6 +87,8 @@ static void end_of_input(struct net_conn *conn, enum err err)
         /* It may still be reading; if not, writing will tell. */
         conn->peer_ended = true;
     } else if (err == ERR_CLOSED) {
+        /* It may have asked something just before, and wait for the answer. */
+        net_flusher_flush_now(&conn->server->flusher, conn);
         net_conn_close(conn, NET_CLOSED_BY_PEER);
     } else {
         net_conn_close(conn, error == ETIMEDOUT ? NET_CLOSED_SLOW : NET_CLOSED_ERROR);
@@ -271,11 +271,6 @@ void net_conn_fetch(const struct net_conn *conn)
     }
 }
 
-size_t net_conn_queued(const struct net_conn *conn)
-{
-    return conn->queue.bytes;
-}
-
 void net_conn_pause(struct net_conn *conn)
 {
     if (conn->state <= NET_OPEN) {
@@ -367,27 +362,11 @@ bool net_conns_bury(struct net_server *server)
     return list_empty(&server->closing);
 }
 
-void net_conn_peer(const struct net_conn *conn, char out[NET_PEER_MAX])
+size_t net_conn_address(const struct net_conn *conn, unsigned char out[NET_ADDRESS_MAX])
 {
-    struct sockaddr_in6 v6 = {0};
-    struct sockaddr_in v4 = {0};
-    socklen_t len = sizeof v6;
-    char host[INET6_ADDRSTRLEN];
-    if (getpeername(conn->stream.fd, (struct sockaddr *)&v6, &len)) {
-        snprintf(out, NET_PEER_MAX, "unknown");
-        return;
-    }
-    if (v6.sin6_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
-        inet_ntop(AF_INET6, &v6.sin6_addr, host, sizeof host);
-        snprintf(out, NET_PEER_MAX, "[%s]:%u", host, ntohs(v6.sin6_port));
-        return;
-    }
-    if (v6.sin6_family == AF_INET6) {
-        v4.sin_port = v6.sin6_port;
-        memcpy(&v4.sin_addr, &v6.sin6_addr.s6_addr[12], sizeof v4.sin_addr);
-    } else {
-        memcpy(&v4, &v6, sizeof v4);
-    }
-    inet_ntop(AF_INET, &v4.sin_addr, host, sizeof host);
-    snprintf(out, NET_PEER_MAX, "%s:%u", host, ntohs(v4.sin_port));
+    struct sockaddr_storage name = {0};
+    socklen_t len = sizeof name;
+    /* A peer that has gone by now leaves the zeros: unknown. */
+    (void)getpeername(conn->stream.fd, (struct sockaddr *)&name, &len);
+    return net_address_pack(&name, out);
 }

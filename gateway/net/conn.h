@@ -3,8 +3,8 @@
  *
  * At rest it owns no buffers and no timer: reading uses one buffer of the process, the queue holds
  * references. What is sent during a turn leaves in one system call at the end of the turn. A pass
- * over many connections is sliced so that no turn grows longer than the slice; what is sent
- * meanwhile joins.
+ * over many connections is sliced, so that a turn has only a slice of it; what is sent meanwhile
+ * joins.
  *
  * Closing is a request: net_conn_close may be called from anywhere, on_close comes exactly once,
  * after the caller's stack has unwound, and the memory goes at the end of that turn.
@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "net/address.h"
 #include "util/attr.h"
 #include "util/err.h"
 #include "util/rcbuf.h"
@@ -50,8 +51,6 @@ void net_conn_deliver(struct net_conn *conn, struct str bytes);
 MUST_CHECK enum err net_conn_send(struct net_conn *conn, struct rcbuf *bytes);
 /* Sending is near: has the connection brought into the processor's cache meanwhile. */
 void net_conn_fetch(const struct net_conn *conn);
-/* Bytes queued and not yet taken by the kernel. */
-size_t net_conn_queued(const struct net_conn *conn);
 
 /* Stops reading (and noticing the peer's end) until resumed. Idempotent. */
 void net_conn_pause(struct net_conn *conn);
@@ -66,8 +65,7 @@ void net_conn_close(struct net_conn *conn, enum net_close_reason reason);
 void net_conn_finish(struct net_conn *conn);
 bool net_conn_closing(const struct net_conn *conn);
 
-/* "203.0.113.7:52100" or "[2001:db8::1]:52100", for logs. */
-enum { NET_PEER_MAX = 64 };
-void net_conn_peer(const struct net_conn *conn, char out[NET_PEER_MAX]);
+/* The peer's address, for net_address_print. Returns its bytes. */
+size_t net_conn_address(const struct net_conn *conn, unsigned char out[NET_ADDRESS_MAX]);
 
 #endif

@@ -7,7 +7,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,11 +14,12 @@
 
 #include <cmocka.h>
 
+#include "await.h"
 #include "failing_alloc.h"
 #include "net/internal.h"
 #include "util/clock.h"
 
-enum { PATIENCE_MS = 5000, BIG = 4 * 1024 * 1024, QUEUE_BYTES = 2 * BIG + RCBUF_OVERHEAD };
+enum { BIG = 4 * 1024 * 1024, QUEUE_BYTES = 2 * BIG + RCBUF_OVERHEAD };
 
 /* A server with one client, and what happened to its connection. */
 struct world {
@@ -68,12 +68,6 @@ static void turn(struct world *world)
 {
     assert_int_equal(loop_turn(world->loop, 10), OK);
 }
-
-#define AWAIT(world, condition)                                                                    \
-    for (uint64_t until = clock_monotonic_ms() + PATIENCE_MS; !(condition);) {                     \
-        assert_true(clock_monotonic_ms() < until);                                                 \
-        turn(world);                                                                               \
-    }
 
 static int dial(uint16_t port, int rcvbuf)
 {
@@ -202,7 +196,7 @@ static void what_is_sent_in_a_turn_leaves_in_one_call(void **state)
     assert_int_equal(send_text(world, STR("")), OK);
     assert_int_equal(send_text(world, STR("two ")), OK);
     assert_int_equal(send_text(world, STR("three")), OK);
-    assert_int_equal(net_conn_queued(world->conn), 13);
+    assert_int_equal(world->conn->queue.bytes, 13);
     assert_int_equal(net_server_stats(world->server)->queued_bytes, 13);
     await_text(world, "one two three");
     assert_int_equal(net_server_stats(world->server)->sends, 1);
@@ -241,7 +235,7 @@ static void a_slow_reader_gets_everything_in_the_end(void **state)
             assert_int_equal(chunk[i], (char)(at * 7 + at / 251));
         }
     }
-    AWAIT(world, net_conn_queued(world->conn) == 0);
+    AWAIT(world, world->conn->queue.bytes == 0);
     assert_int_equal(world->conn->blocked_on, 0);
 }
 
@@ -366,6 +360,23 @@ static void a_half_closed_peer_gets_what_was_being_finished(void **state)
     assert_int_equal(world->reason, NET_CLOSED_BY_US);
 }
 
+static void answer(struct world *world)
+{
+    assert_int_equal(send_text(world, STR("answer")), OK);
+}
+
+static void who_asks_and_ends_gets_the_answer(void **state)
+{
+    struct world *world = *state;
+    world->act = answer;
+    assert_int_equal(write(world->client, "q", 1), 1);
+    shutdown(world->client, SHUT_WR);
+    await_text(world, "answer");
+    AWAIT(world, world->closes == 1);
+    assert_int_equal(world->reason, NET_CLOSED_BY_PEER);
+    await_end(world);
+}
+
 static void close_twice(struct world *world)
 {
     struct net_conn *conn = world->conn;
@@ -423,16 +434,16 @@ static void the_owner_can_change_while_reading(void **state)
     assert_memory_equal(world->read.data, "a2:b", 4);
 }
 
-static void the_peers_address_is_readable(void **state)
+static void the_peers_address_is_known(void **state)
 {
     struct world *world = *state;
-    char peer[NET_PEER_MAX], expected[NET_PEER_MAX];
-    struct sockaddr_in address;
+    unsigned char peer[NET_ADDRESS_MAX], expected[NET_ADDRESS_MAX];
+    struct sockaddr_storage address = {0};
     socklen_t len = sizeof address;
     getsockname(world->client, (struct sockaddr *)&address, &len);
-    snprintf(expected, sizeof expected, "127.0.0.1:%u", ntohs(address.sin_port));
-    net_conn_peer(world->conn, peer);
-    assert_string_equal(peer, expected);
+    size_t size = net_address_pack(&address, expected);
+    assert_int_equal(net_conn_address(world->conn, peer), size);
+    assert_memory_equal(peer, expected, size);
 }
 
 static void without_memory_a_send_fails_and_the_rest_goes_on(void **state)
@@ -534,14 +545,19 @@ static void what_a_pause_left_in_the_kernel_is_read_after_it(void **state)
     close_other(&other);
 }
 
+static void expect_much_and_the_end(struct world *other)
+{
+    AWAIT(other, other->closes == 1);
+    assert_int_equal(other->reason, NET_CLOSED_BY_PEER);
+    expect_much(other);
+    close_other(other);
+}
+
 static void the_end_comes_after_all_that_was_said_before_it(void **state)
 {
     struct world other;
     open_full(&other, *state, true);
-    AWAIT(&other, other.closes == 1);
-    assert_int_equal(other.reason, NET_CLOSED_BY_PEER);
-    expect_much(&other);
-    close_other(&other);
+    expect_much_and_the_end(&other);
 }
 
 static void an_end_is_met_after_a_pause(void **state)
@@ -555,9 +571,7 @@ static void an_end_is_met_after_a_pause(void **state)
     assert_int_equal(other.read.len, 0);
     assert_int_equal(other.closes, 0);
     net_conn_resume(other.conn);
-    AWAIT(&other, other.closes == 1);
-    expect_much(&other);
-    close_other(&other);
+    expect_much_and_the_end(&other);
 }
 
 /* Without lingering: what was left unread, and the end, have been taken. */
@@ -643,10 +657,11 @@ int main(void)
         IN_WORLD(finish_writes_all_and_drops_what_comes),
         IN_WORLD(finish_does_not_wait_for_ever_for_the_peers_end),
         IN_WORLD(a_half_closed_peer_gets_what_was_being_finished),
+        IN_WORLD(who_asks_and_ends_gets_the_answer),
         IN_WORLD(closing_inside_on_read_is_told_after_it),
         IN_WORLD(a_paused_connection_reads_nothing_until_resumed),
         IN_WORLD(the_owner_can_change_while_reading),
-        IN_WORLD(the_peers_address_is_readable),
+        IN_WORLD(the_peers_address_is_known),
         IN_WORLD(without_memory_a_send_fails_and_the_rest_goes_on),
         IN_WORLD(a_message_needs_no_second_read),
         IN_WORLD(more_than_a_visit_reads_arrives_without_the_peer_saying_more),

@@ -224,6 +224,14 @@ void net_flusher_mark(struct net_flusher *flusher, struct net_conn *conn)
     }
 }
 
+void net_flusher_flush_now(struct net_flusher *flusher, struct net_conn *conn)
+{
+    while (conn->queue.bytes > 0 && !conn->blocked_on && conn->state != NET_CLOSING) {
+        list_remove(&conn->place);
+        flush(flusher, conn);
+    }
+}
+
 void net_flusher_unblock(struct net_flusher *flusher, struct net_conn *conn)
 {
     conn->blocked_on = 0;

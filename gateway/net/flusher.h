@@ -47,6 +47,8 @@ bool net_flusher_due(const struct net_flusher *flusher);
 bool net_flusher_quiet(const struct net_flusher *flusher);
 /* Whether a connection that waits for its peer to read has not done so for longer. */
 bool net_flusher_stalled_within(const struct net_flusher *flusher, uint64_t ms);
+/* Writes what the connection has queued, as far as that goes without waiting; may close it. */
+void net_flusher_flush_now(struct net_flusher *flusher, struct net_conn *conn);
 /* The connection waited and its descriptor is ready now. */
 void net_flusher_unblock(struct net_flusher *flusher, struct net_conn *conn);
 

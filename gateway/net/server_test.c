@@ -16,11 +16,12 @@
 
 #include <cmocka.h>
 
+#include "await.h"
 #include "failing_alloc.h"
 #include "net/internal.h"
 #include "util/clock.h"
 
-enum { PATIENCE_MS = 5000, MANY = 40, PIECE = 100 };
+enum { MANY = 40, PIECE = 100 };
 
 struct world {
     struct loop *loop;
@@ -88,12 +89,6 @@ static void end_world(struct world *world)
     loop_free(world->loop);
 }
 
-#define AWAIT(world, condition)                                                                    \
-    for (uint64_t until = clock_monotonic_ms() + PATIENCE_MS; !(condition);) {                     \
-        assert_true(clock_monotonic_ms() < until);                                                 \
-        assert_int_equal(loop_turn((world)->loop, 10), OK);                                        \
-    }
-
 static int dial(uint16_t port)
 {
     struct sockaddr_in address = {
@@ -104,13 +99,28 @@ static int dial(uint16_t port)
     return fd;
 }
 
+/* A server with one client; the client's socket. */
+static int begin_with_client(struct world *world, const struct net_server_options *options)
+{
+    *world = make_world();
+    assert_int_equal(open_server(world, options), OK);
+    int client = dial(net_server_port(world->server));
+    AWAIT(world, world->accepted == 1);
+    return client;
+}
+
+static void print_peer(const struct net_conn *conn, char out[NET_ADDRESS_TEXT_MAX])
+{
+    unsigned char address[NET_ADDRESS_MAX];
+    (void)net_conn_address(conn, address);
+    net_address_print(address, out);
+}
+
 static void accepted_sockets_have_their_options(void **state)
 {
     (void)state;
-    struct world world = make_world();
-    assert_int_equal(open_server(&world, &plain), OK);
-    int client = dial(net_server_port(world.server));
-    AWAIT(&world, world.accepted == 1);
+    struct world world;
+    int client = begin_with_client(&world, &plain);
     int value = 0;
     socklen_t len = sizeof value;
     int fd = world.conns[0]->stream.fd;
@@ -127,14 +137,12 @@ static void accepted_sockets_have_their_options(void **state)
 static void no_host_means_both_families(void **state)
 {
     (void)state;
-    struct world world = make_world();
+    struct world world;
     struct net_server_options options = plain;
     options.host = NULL;
-    assert_int_equal(open_server(&world, &options), OK);
-    int client = dial(net_server_port(world.server));
-    AWAIT(&world, world.accepted == 1);
-    char peer[NET_PEER_MAX];
-    net_conn_peer(world.conns[0], peer);
+    int client = begin_with_client(&world, &options);
+    char peer[NET_ADDRESS_TEXT_MAX];
+    print_peer(world.conns[0], peer);
     assert_memory_equal(peer, "127.0.0.1:", 10);
     close(client);
     end_world(&world);
@@ -156,8 +164,8 @@ static void an_address_of_ipv6_is_bound_and_shown(void **state)
     int client = socket(AF_INET6, SOCK_STREAM, 0);
     assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof address), 0);
     AWAIT(&world, world.accepted == 1);
-    char peer[NET_PEER_MAX];
-    net_conn_peer(world.conns[0], peer);
+    char peer[NET_ADDRESS_TEXT_MAX];
+    print_peer(world.conns[0], peer);
     assert_memory_equal(peer, "[::1]:", 6);
     close(client);
     end_world(&world);
@@ -264,12 +272,10 @@ static void with_deferred_accepting_the_first_bytes_come_along(void **state)
 static void with_deferred_accepting_who_says_nothing_comes_later(void **state)
 {
     (void)state;
-    struct world world = make_world();
+    struct world world;
     struct net_server_options options = plain;
     options.defer_accept = true;
-    assert_int_equal(open_server(&world, &options), OK);
-    int client = dial(net_server_port(world.server));
-    AWAIT(&world, world.accepted == 1);
+    int client = begin_with_client(&world, &options);
     assert_int_equal(write(client, "late", 4), 4);
     AWAIT(&world, world.read == 4);
     close(client);
@@ -291,11 +297,9 @@ static void a_connection_that_nobody_takes_is_closed(void **state)
 static void a_stopped_server_keeps_its_connections(void **state)
 {
     (void)state;
-    struct world world = make_world();
-    assert_int_equal(open_server(&world, &plain), OK);
+    struct world world;
+    int client = begin_with_client(&world, &plain);
     uint16_t port = net_server_port(world.server);
-    int client = dial(port);
-    AWAIT(&world, world.accepted == 1);
     net_server_stop(world.server);
     net_server_stop(world.server);
     assert_int_equal(net_server_stats(world.server)->connections, 1);
@@ -339,6 +343,29 @@ static void out_of_descriptors_accepting_pauses_and_goes_on(void **state)
     end_world(&world);
 }
 
+static void dial_many(struct world *world, int clients[MANY])
+{
+    for (int i = 0; i < MANY; i++) {
+        clients[i] = dial(net_server_port(world->server));
+    }
+    AWAIT(world, world->accepted == MANY);
+}
+
+static void close_many(struct world *world, const int clients[MANY])
+{
+    for (int i = 0; i < MANY; i++) {
+        close(clients[i]);
+    }
+    end_world(world);
+}
+
+static void send_to_all(struct world *world, struct rcbuf *bytes)
+{
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(net_conn_send(world->conns[i], bytes), OK);
+    }
+}
+
 static void a_pass_over_many_is_sliced(void **state)
 {
     (void)state;
@@ -348,14 +375,9 @@ static void a_pass_over_many_is_sliced(void **state)
     int clients[MANY];
     char text[PIECE + 1] = "";
     assert_int_equal(open_server(&world, &options), OK);
-    for (int i = 0; i < MANY; i++) {
-        clients[i] = dial(net_server_port(world.server));
-    }
-    AWAIT(&world, world.accepted == MANY);
+    dial_many(&world, clients);
     struct rcbuf *bytes = rcbuf_copy((struct str){memset(text, 'x', PIECE), PIECE});
-    for (int i = 0; i < MANY; i++) {
-        assert_int_equal(net_conn_send(world.conns[i], bytes), OK);
-    }
+    send_to_all(&world, bytes);
     for (int i = 1; i <= MANY; i++) {
         assert_int_equal(loop_turn(world.loop, 1000), OK);
         assert_int_equal(net_server_stats(world.server)->sends, i);
@@ -373,10 +395,7 @@ static void a_pass_over_many_is_sliced(void **state)
         assert_int_equal(loop_turn(world.loop, 1000), OK);
         assert_int_equal(world.closed, i);
     }
-    for (int i = 0; i < MANY; i++) {
-        close(clients[i]);
-    }
-    end_world(&world);
+    close_many(&world, clients);
 }
 
 struct passes {
@@ -395,17 +414,7 @@ static void open_many(struct world *world, const struct net_server_options *opti
 {
     assert_int_equal(open_server(world, options), OK);
     net_server_watch_passes(world->server, on_pass, passes);
-    for (int i = 0; i < MANY; i++) {
-        clients[i] = dial(net_server_port(world->server));
-    }
-    AWAIT(world, world->accepted == MANY);
-}
-
-static void send_to_all(struct world *world, struct rcbuf *bytes)
-{
-    for (int i = 0; i < MANY; i++) {
-        assert_int_equal(net_conn_send(world->conns[i], bytes), OK);
-    }
+    dial_many(world, clients);
 }
 
 /* However much is sent to those that were visited: they are of the next pass. */
@@ -430,10 +439,7 @@ static void a_pass_ends_though_more_is_sent(void **state)
     assert_int_equal(loop_turn(world.loop, 1000), OK);
     assert_int_equal(passes.ended, 2);
     rcbuf_unref(&bytes);
-    for (int i = 0; i < MANY; i++) {
-        close(clients[i]);
-    }
-    end_world(&world);
+    close_many(&world, clients);
 }
 
 /* More pieces than one system call takes: the pass ends when they all are written. */
@@ -454,10 +460,7 @@ static void a_pass_writes_everything(void **state)
     assert_false(net_server_due(world.server));
     assert_int_equal(net_server_stats(world.server)->queued_bytes, 0);
     rcbuf_unref(&bytes);
-    for (int i = 0; i < MANY; i++) {
-        close(clients[i]);
-    }
-    end_world(&world);
+    close_many(&world, clients);
 }
 
 static void a_pass_ends_though_its_rest_closes(void **state)
@@ -479,20 +482,15 @@ static void a_pass_ends_though_its_rest_closes(void **state)
     assert_int_equal(loop_turn(world.loop, 1000), OK);
     assert_int_equal(passes.ended, 1);
     rcbuf_unref(&bytes);
-    for (int i = 0; i < MANY; i++) {
-        close(clients[i]);
-    }
-    end_world(&world);
+    close_many(&world, clients);
 }
 
 static void who_stalls_is_told_for_a_while(void **state)
 {
     (void)state;
     struct clock_fake now = {.monotonic_ms = clock_monotonic_ms()};
-    struct world world = make_world();
-    assert_int_equal(open_server(&world, &plain), OK);
-    int client = dial(net_server_port(world.server));
-    AWAIT(&world, world.accepted == 1);
+    struct world world;
+    int client = begin_with_client(&world, &plain);
     static char text[32768];
     struct rcbuf *bytes = rcbuf_copy((struct str){text, sizeof text});
     assert_false(net_server_stalled_within(world.server, 1000));

@@ -4,7 +4,7 @@
 #include "util/utf8.h"
 #include "websocket/internal.h"
 
-/* Pongs that wait for a peer that does not read; of further pings only later ones are answered. */
+/* Of the pings that come in one read; the others are not answered, so that a flood costs little. */
 enum { PONGS_MAX = 16 };
 
 void ws_stream_init(struct ws_stream *stream, struct net_conn *conn,
@@ -136,9 +136,6 @@ static void on_close_frame(struct ws_stream *stream, struct str payload)
 /* Section 5.5.2. Closing already, a pong is owed no more. */
 static void on_ping_frame(struct ws_stream *stream, struct str payload)
 {
-    if (net_conn_queued(stream->conn) == 0) {
-        stream->pongs = 0;
-    }
     if (stream->closing || stream->pongs >= PONGS_MAX) {
         return;
     }
@@ -162,9 +159,11 @@ void ws_stream_on_message(struct ws_stream *stream, enum ws_opcode opcode, struc
         stream->ops->on_message(stream, opcode, payload);
     }
 }
+
 static void stream_on_read(struct net_conn *conn, struct str bytes)
 {
     struct ws_stream *stream = net_conn_owner(conn);
+    stream->pongs = 0;
     /* The read buffer is nobody's but the reader's until return: see net/conn.h. */
     ws_reader_feed(stream, (char *)bytes.ptr, bytes.len);
 }

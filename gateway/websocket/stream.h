@@ -41,7 +41,7 @@ struct ws_stream {
     uint32_t max_message;         /* bytes; 1009 over it */
     uint16_t close_code;          /* private: sent or received, 0 before */
     bool closing;                 /* private: our close frame is out, the peer's is awaited */
-    uint8_t pongs;                /* private: queued since nothing was waiting */
+    uint8_t pongs;                /* private: to pings of the read that is going on */
 };
 
 /* The table to hand the connection to: net_conn_set_owner(conn, &ws_net_ops, stream). */

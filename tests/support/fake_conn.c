@@ -28,11 +28,6 @@ void fake_conn_feed(struct net_conn *conn, struct str bytes)
     free(exact);
 }
 
-void fake_conn_drain(struct net_conn *conn)
-{
-    conn->taken = conn->sent.len;
-}
-
 void fake_conn_end(struct net_conn *conn)
 {
     conn->closing = true;
@@ -59,11 +54,6 @@ enum err net_conn_send(struct net_conn *conn, struct rcbuf *bytes)
     }
     conn->sends++;
     return buf_append(&conn->sent, rcbuf_str(bytes));
-}
-
-size_t net_conn_queued(const struct net_conn *conn)
-{
-    return conn->sent.len - conn->taken;
 }
 
 void net_conn_close(struct net_conn *conn, enum net_close_reason reason)

@@ -14,7 +14,6 @@ struct net_conn {
     const struct net_conn_ops *ops;
     void *owner;
     struct buf sent;
-    size_t taken; /* by the kernel */
     size_t sends;
     bool closing, finishing;
     enum net_close_reason reason;
@@ -24,8 +23,6 @@ struct net_conn *fake_conn_new(void);
 /* on_read from a heap block of exactly this size, so that a sanitizer sees reads and writes
  * outside. */
 void fake_conn_feed(struct net_conn *conn, struct str bytes);
-/* The kernel takes all that was sent. */
-void fake_conn_drain(struct net_conn *conn);
 /* The peer, or net_conn_close before, ended it: on_close, once. Frees. */
 void fake_conn_end(struct net_conn *conn);
 
