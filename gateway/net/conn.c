@@ -134,7 +134,7 @@ static void read_later(struct net_conn *conn)
 /* Nobody tells again of what is left behind here, so whoever stops early comes back. */
 static void read_some(struct net_conn *conn)
 {
-    for (int i = 0; i < NET_READS_A_VISIT && may_read(conn); i++) {
+    if (may_read(conn)) {
         read_once(conn);
     }
     if (may_read(conn)) {

@@ -72,7 +72,6 @@ struct net_server {
 
 enum {
     NET_READ_SIZE = 64 * 1024,
-    NET_READS_A_VISIT = 4,
     /* What is read from many in a turn, from those that come back for more, and the closing of many
      * get this part of slice_us each. */
     NET_SHARE = 4,
