@@ -1,8 +1,8 @@
-"""What is measured: scenarios, each of them a server's whole life, and the figures read from them."""
+"""What is measured: scenarios, each a server's whole life, and the figures read from them."""
 
 import dataclasses
 
-from servers import SERVERS
+from comparison.servers import SERVERS
 
 
 @dataclasses.dataclass
@@ -33,27 +33,26 @@ def scenarios(size):
     }[size]
     warm = (None, f"warm:{min(500, clients // 10)}")
     heartbeat = ("heartbeats", f"idle:{26 if size != 'smoke' else 1}")
-    peers = _names(lambda server: not server.is_floor)
+    real = _names(lambda server: not server.is_floor)
     polling = _names(lambda server: server.polling)
-    return [
-        Scenario("room", clients, [
-            warm, ("connect", "connect"), ("idle", "idle:3"), ("subscribe", "subscribe"),
+    room = [warm, ("connect", "connect"), ("idle", "idle:3"), ("subscribe", "subscribe"),
             (None, "fanout:1:3"), ("one", f"fanout:1:{events}"),
-            (None, "fanout:16:32"), ("sixteen", f"fanout:16:{events * 16}"),
-            ("pace", f"pace:10:{10 * seconds}"), ("close", "close")],
-            _names(lambda server: True)),
+            (None, "fanout:16:32"), ("sixteen", f"fanout:16:{events * 16}")]
+    return [
+        Scenario("room", clients, [*room, ("pace", f"pace:10:{10 * seconds}"), ("close", "close")],
+                 _names(lambda server: True)),
         Scenario("upgrade", clients, [warm, ("upgrade", "connect"), ("close", "close")],
                  ["floor-1", "gateway", "bun", "socketioxide", "socket.io"], options=("--bare",)),
         Scenario("rooms", clients, [
             warm, ("connect", "connect"), ("subscribe", "subscribe"),
             (None, f"pace:{rooms}:{rooms}"), ("rooms", f"pace:{rooms}:{rooms * seconds}"),
-            ("close", "close")], peers, rooms=rooms),
+            ("close", "close")], real, rooms=rooms),
         Scenario("storm", clients, [
             warm, ("connect", "connect"), ("subscribe", "subscribe"), ("storm", "storm:5:1000"),
-            ("close", "close")], peers, recovery=True),
+            ("close", "close")], real, recovery=True),
         Scenario("many", many, [
             warm, ("connect", "connect"), ("idle", "idle:3"), heartbeat, ("close", "close")],
-            peers, recovery=True, once=True),
+            real, recovery=True, once=True),
         Scenario("poll", clients, [
             warm, ("connect", "connect"), ("subscribe", "subscribe"), (None, "fanout:1:2"),
             ("one", f"fanout:1:{events // 5}"), ("close", "close")],
@@ -61,11 +60,8 @@ def scenarios(size):
         Scenario("poll-idle", many, [
             warm, ("connect", "connect"), ("idle", "idle:3"), ("close", "close")],
             polling, options=("--polling",), recovery=True, once=True),
-        Scenario("tls", clients, [
-            warm, ("connect", "connect"), ("idle", "idle:3"), ("subscribe", "subscribe"),
-            (None, "fanout:1:3"), ("one", f"fanout:1:{events}"),
-            (None, "fanout:16:32"), ("sixteen", f"fanout:16:{events * 16}"), ("close", "close")],
-            _names(lambda server: server.tls), options=("--tls",), tls=True),
+        Scenario("tls", clients, [*room, ("close", "close")], _names(lambda server: server.tls),
+                 options=("--tls",), tls=True),
     ]
 
 
@@ -107,6 +103,35 @@ def curves(size):
     }
 
 
+# --- What is read from the lines of JSON ---
+
+def _per_second(line):
+    return line["per_second"]
+
+
+def _cpu_each(line):
+    return line["server_cpu_us_each"]
+
+
+def _bytes_each(line):
+    return line["bytes_per_client"]
+
+
+def _busy(line):
+    return line["server_busy"] * 100
+
+
+def _percentile(name):
+    return lambda line: line["latency_us"][name] / 1000
+
+
+def _came_late(line):
+    """Of the events that were missed, in percent; one more came when all were back."""
+    return 100 - 100 * line["lost"] / max(1, line["expected"] - line["clients"])
+
+
+# --- The curves ---
+
 @dataclasses.dataclass
 class Line:
     """One of a curve: `read` takes the lines of the scenario, by their keys."""
@@ -117,27 +142,32 @@ class Line:
     form: str = ",.1f"
 
 
-def _cpu(key):
-    return lambda lines: lines[key]["server_cpu_us_each"]
+def _cpu_of(key):
+    return lambda lines: _cpu_each(lines[key])
 
 
-def _bytes_a_room(lines):
+def _cpu_of_a_subscription(lines):
+    scenario = lines["scenario"]
+    return _cpu_each(lines["subscribe"]) * scenario.clients / scenario.rooms
+
+
+def _bytes_of_a_room(lines):
     grown = lines["after"]["private_bytes"] - lines["before"]["private_bytes"]
     return grown / lines["scenario"].rooms
 
 
 LINES = [
-    Line("clients", "CPU µs a handshake", _cpu("connect")),
-    Line("clients", "bytes an idle client", lambda lines: lines["idle"]["bytes_per_client"],
-         ",.0f"),
-    Line("clients", "CPU µs a delivery, one at a time", _cpu("one"), ",.2f"),
-    Line("rooms", "CPU µs a subscription", lambda lines: lines["subscribe"]["server_cpu_us_each"]
-         * lines["scenario"].clients / lines["scenario"].rooms),
-    Line("rooms", "bytes a room", _bytes_a_room, ",.0f"),
-    Line("rooms", "CPU µs an event, each to one room", _cpu("sixteen")),
-    Line("events", "CPU µs an event that is kept, each to one room", _cpu("sixteen")),
+    Line("clients", "CPU µs a handshake", _cpu_of("connect")),
+    Line("clients", "bytes an idle client", lambda lines: _bytes_each(lines["idle"]), ",.0f"),
+    Line("clients", "CPU µs a delivery, one at a time", _cpu_of("one"), ",.2f"),
+    Line("rooms", "CPU µs a subscription", _cpu_of_a_subscription),
+    Line("rooms", "bytes a room", _bytes_of_a_room, ",.0f"),
+    Line("rooms", "CPU µs an event, each to one room", _cpu_of("sixteen")),
+    Line("events", "CPU µs an event that is kept, each to one room", _cpu_of("sixteen")),
 ]
 
+
+# --- The figures of all servers ---
 
 @dataclasses.dataclass
 class Figure:
@@ -146,67 +176,53 @@ class Figure:
     title: str
     read: callable  # from the line of JSON
     form: str
-    more_is_better: bool = True
+    more_is_better: bool = False
     plotted: bool = True
 
 
-def _percentile(name):
-    return lambda line: line["latency_us"][name] / 1000
+def _rate(scenario, key, title):
+    return Figure(scenario, key, title, _per_second, ",.0f", more_is_better=True)
 
 
-def _busy(line):
-    return line["server_busy"] * 100
+def _cpu(scenario, key, title, form=",.2f"):
+    return Figure(scenario, key, title, _cpu_each, form)
+
+
+def _bytes(scenario, title):
+    return Figure(scenario, "idle", title, _bytes_each, ",.0f")
 
 
 FIGURES = [
-    Figure("room", "connect", "connect: handshakes a second", lambda r: r["per_second"], ",.0f"),
-    Figure("room", "connect", "connect: CPU µs a handshake", lambda r: r["server_cpu_us_each"],
-           ",.1f", False),
-    Figure("upgrade", "upgrade", "accept and upgrade alone: a second", lambda r: r["per_second"],
-           ",.0f"),
-    Figure("room", "idle", "idle: bytes a client", lambda r: r["bytes_per_client"], ",.0f", False),
-    Figure("many", "idle", "idle, {many} clients: bytes a client",
-           lambda r: r["bytes_per_client"], ",.0f", False),
-    Figure("many", "heartbeats", "heartbeats of {many} clients: % of a core", _busy, ".2f", False,
-           False),
-    Figure("room", "one", "fan-out, one at a time: deliveries a second",
-           lambda r: r["per_second"], ",.0f"),
-    Figure("room", "one", "fan-out, one at a time: CPU µs a delivery",
-           lambda r: r["server_cpu_us_each"], ",.2f", False),
-    Figure("room", "sixteen", "fan-out, 16 in flight: deliveries a second",
-           lambda r: r["per_second"], ",.0f"),
-    Figure("room", "sixteen", "fan-out, 16 in flight: CPU µs a delivery",
-           lambda r: r["server_cpu_us_each"], ",.2f", False),
-    Figure("room", "pace", "10 events a second: p50 ms", _percentile("p50"), ",.1f", False, False),
-    Figure("room", "pace", "10 events a second: p99 ms", _percentile("p99"), ",.1f", False),
-    Figure("room", "pace", "10 events a second: max ms", _percentile("max"), ",.1f", False, False),
-    Figure("rooms", "rooms", "{rooms} rooms, {rooms} events a second: % of a core", _busy, ".1f",
-           False),
+    _rate("room", "connect", "connect: handshakes a second"),
+    _cpu("room", "connect", "connect: CPU µs a handshake", ",.1f"),
+    _rate("upgrade", "upgrade", "accept and upgrade alone: a second"),
+    _bytes("room", "idle: bytes a client"),
+    _bytes("many", "idle, {many} clients: bytes a client"),
+    Figure("many", "heartbeats", "heartbeats of {many} clients: % of a core", _busy, ".2f",
+           plotted=False),
+    _rate("room", "one", "fan-out, one at a time: deliveries a second"),
+    _cpu("room", "one", "fan-out, one at a time: CPU µs a delivery"),
+    _rate("room", "sixteen", "fan-out, 16 in flight: deliveries a second"),
+    _cpu("room", "sixteen", "fan-out, 16 in flight: CPU µs a delivery"),
+    Figure("room", "pace", "10 events a second: p50 ms", _percentile("p50"), ",.1f", plotted=False),
+    Figure("room", "pace", "10 events a second: p99 ms", _percentile("p99"), ",.1f"),
+    Figure("room", "pace", "10 events a second: max ms", _percentile("max"), ",.1f", plotted=False),
+    Figure("rooms", "rooms", "{rooms} rooms, {rooms} events a second: % of a core", _busy, ".1f"),
     Figure("rooms", "rooms", "{rooms} rooms, {rooms} events a second: p99 ms", _percentile("p99"),
-           ",.2f", False),
-    Figure("storm", "storm", "reconnect storm: clients back a second", lambda r: r["per_second"],
-           ",.0f"),
-    Figure("storm", "storm", "reconnect storm: CPU µs a client",
-           lambda r: r["server_cpu_us_each"], ",.1f", False),
-    Figure("storm", "storm", "reconnect storm: missed events that came, %",
-           lambda r: 100 - 100 * r["lost"] / max(1, r["expected"] - r["clients"]), ".0f", True,
-           False),
-    Figure("poll-idle", "idle", "polling, idle, {many} clients: bytes a client",
-           lambda r: r["bytes_per_client"], ",.0f", False),
-    Figure("poll", "connect", "polling: handshakes a second", lambda r: r["per_second"], ",.0f"),
-    Figure("poll", "one", "polling, fan-out one at a time: CPU µs a delivery",
-           lambda r: r["server_cpu_us_each"], ",.2f", False),
-    Figure("tls", "connect", "TLS: full handshakes a second", lambda r: r["per_second"], ",.0f"),
-    Figure("tls", "connect", "TLS: CPU µs a full handshake", lambda r: r["server_cpu_us_each"],
-           ",.1f", False),
-    Figure("tls", "idle", "TLS, idle: bytes a client", lambda r: r["bytes_per_client"], ",.0f",
-           False),
-    Figure("tls", "one", "TLS, fan-out one at a time: CPU µs a delivery",
-           lambda r: r["server_cpu_us_each"], ",.2f", False),
-    Figure("tls", "sixteen", "TLS, fan-out 16 in flight: deliveries a second",
-           lambda r: r["per_second"], ",.0f"),
-    Figure("tls", "sixteen", "TLS, fan-out 16 in flight: CPU µs a delivery",
-           lambda r: r["server_cpu_us_each"], ",.2f", False),
+           ",.2f"),
+    _rate("storm", "storm", "reconnect storm: clients back a second"),
+    _cpu("storm", "storm", "reconnect storm: CPU µs a client", ",.1f"),
+    Figure("storm", "storm", "reconnect storm: missed events that came, %", _came_late, ".0f",
+           more_is_better=True, plotted=False),
+    _bytes("poll-idle", "polling, idle, {many} clients: bytes a client"),
+    _rate("poll", "connect", "polling: handshakes a second"),
+    _cpu("poll", "one", "polling, fan-out one at a time: CPU µs a delivery"),
+    _rate("tls", "connect", "TLS: full handshakes a second"),
+    _cpu("tls", "connect", "TLS: CPU µs a full handshake", ",.1f"),
+    _bytes("tls", "TLS, idle: bytes a client"),
+    _cpu("tls", "one", "TLS, fan-out one at a time: CPU µs a delivery"),
+    _rate("tls", "sixteen", "TLS, fan-out 16 in flight: deliveries a second"),
+    _cpu("tls", "sixteen", "TLS, fan-out 16 in flight: CPU µs a delivery"),
 ]
 
 # What is measured over TLS as in the scenario "room" over plain TCP.
@@ -214,19 +230,27 @@ TLS_FIGURES = [figure for figure in FIGURES if figure.scenario == "room"
                and figure.key in ("connect", "idle", "one", "sixteen")]
 
 
+# --- What the gateway is to reach ---
+
 @dataclasses.dataclass
 class Target:
-    """What the gateway is to reach: `read` takes the medians and returns a number or None."""
+    """`read` takes report.Medians and returns a number, or None where it was not measured."""
 
     title: str
-    read: callable  # (value of) -> number; value(server, scenario, key, read or field)
+    read: callable
     limit: float
     at_least: bool
-    form: str = ".2f"
+    digits: int = 2  # behind the point
 
+    def is_met(self, value):
+        return value >= self.limit if self.at_least else value <= self.limit
 
-def _rate(value, server, scenario, key):
-    return value(server, scenario, key, lambda r: r["per_second"])
+    def shown(self, value):
+        """With so many digits that it is not rounded to the other side of the limit."""
+        digits = self.digits
+        while self.is_met(round(value, digits)) != self.is_met(value):
+            digits += 1
+        return f"{value:,.{digits}f}"
 
 
 def _ratio(upper, lower):
@@ -234,28 +258,30 @@ def _ratio(upper, lower):
 
 
 def _rate_against(scenario, key, server, their_scenario=None, their_key=None):
-    return lambda value: _ratio(
-        _rate(value, "gateway", scenario, key),
-        _rate(value, server, their_scenario or scenario, their_key or key))
+    return lambda median: _ratio(
+        median("gateway", scenario, key, _per_second),
+        median(server, their_scenario or scenario, their_key or key, _per_second))
 
 
 def _own(scenario, key, read):
-    return lambda value: value("gateway", scenario, key, read)
+    return lambda median: median("gateway", scenario, key, read)
 
 
-def _polling_extra(value):
-    def idle(scenario):
-        return value("gateway", scenario, "idle", lambda r: r["bytes_per_client"])
-    polling, websocket = idle("poll-idle"), idle("many")
+def _polling_extra(median):
+    polling, websocket = (median("gateway", scenario, "idle", _bytes_each)
+                          for scenario in ("poll-idle", "many"))
     return None if polling is None or websocket is None else polling - websocket
 
 
-def _least_peer_cpu(value):
-    others = [value(server.name, "rooms", "rooms", _busy) for server in SERVERS
-              if server.name != "gateway"]
-    others = [other for other in others if other is not None]
-    own = value("gateway", "rooms", "rooms", _busy)
-    return own / min(others) if others and own is not None else None
+def _cpu_against_the_best_peer(median):
+    peers = [median(server.name, "rooms", "rooms", _busy) for server in SERVERS if server.is_peer]
+    best = min((peer for peer in peers if peer is not None), default=None)
+    return _ratio(median("gateway", "rooms", "rooms", _busy), best)
+
+
+def _bulk_against_redis(median):
+    return _ratio(*(median(who, "publish", "bulk", _per_second)
+                    for who in ("library", "redis-benchmark")))
 
 
 TARGETS = [
@@ -267,19 +293,17 @@ TARGETS = [
     Target("connect, against accept and upgrade alone in the floor",
            _rate_against("room", "connect", "floor-1", "upgrade", "upgrade"), 0.5, True),
     Target("connect, against Socket.IO on Node", _rate_against("room", "connect", "socket.io"),
-           12, True, ".1f"),
+           12, True, 1),
     Target("bytes an idle client, {many} clients with recovery",
-           _own("many", "idle", lambda r: r["bytes_per_client"]), 1024, False, ",.0f"),
-    Target("bytes more for one that polls", _polling_extra, 400, False, ",.0f"),
+           _own("many", "idle", _bytes_each), 1024, False, 0),
+    Target("bytes more for one that polls", _polling_extra, 400, False, 0),
     Target("heartbeats of {many} clients, % of a core", _own("many", "heartbeats", _busy), 1.5,
            False),
-    Target("{rooms} rooms: CPU against the best peer", _least_peer_cpu, 1, False),
+    Target("{rooms} rooms: CPU against the best peer", _cpu_against_the_best_peer, 1, False),
     Target("{rooms} rooms: p99 ms", _own("rooms", "rooms", _percentile("p99")), 2, False),
     Target("longest turn of the loop, ms",
-           lambda value: value.worst("gateway", "turn", lambda r: r["longest_ms"]), 20, False,
-           ".0f"),
-    Target("publish in bulk, against redis-benchmark of the same script",
-           lambda value: _ratio(value("library", "publish", "bulk", lambda r: r["per_second"]),
-                                value("redis-benchmark", "publish", "bulk",
-                                      lambda r: r["per_second"])), 0.8, True),
+           lambda median: median.worst("gateway", "turn", lambda line: line["longest_ms"]), 20,
+           False, 0),
+    Target("publish in bulk, against redis-benchmark of the same script", _bulk_against_redis, 0.8,
+           True),
 ]

@@ -5,15 +5,16 @@ import re
 import shutil
 import subprocess
 
-from machine import Redis
-from servers import SCRIPT, NotHere
+from comparison.servers import NotHere
+from shared.gateway import SCRIPT
+from shared.machine import Redis
 
 WINDOW = 1000  # the library's own default
 SECONDS = 300
 ROOMS = 1000
 RATE = re.compile(r"([\d.]+) requests per second")
 
-# The payload of tests/bench/publish.c; redis-benchmark puts 12 digits where it says so.
+# The payload of publish/publish.c; redis-benchmark puts 12 digits where a name says __rand_int__.
 PAYLOAD = json.dumps({
     "type": "market:trade", "timestamp": "2026-01-01T00:00:00.000Z",
     "data": {

@@ -6,8 +6,8 @@ import math
 import statistics
 import sys
 
-import plan
-from servers import BY_NAME, SERVERS
+from comparison import plan
+from comparison.servers import BY_NAME, SERVERS
 
 
 class Medians:
@@ -26,6 +26,10 @@ class Medians:
 
     def worst(self, server, key, read):
         return max(self._values(server, key, read), default=None)
+
+    def failed(self, server, scenario):
+        """Whether it did not get through, in any turn."""
+        return any(self._values(server, "failed", lambda _: True, scenario))
 
 
 def _sizes(size):
@@ -48,7 +52,7 @@ def _factor(number):
 def _cell(figure, median, server, own):
     value = median(server.name, figure.scenario, figure.key, figure.read)
     if value is None:
-        return "–"
+        return "failed" if median.failed(server.name, figure.scenario) else "–"
     text = format(value, figure.form)
     advantage = _advantage(figure, own, value)
     return text if server.name == "gateway" or advantage is None \
@@ -72,8 +76,8 @@ def _tls_table(median):
         plain, tls = (median("gateway", scenario, figure.key, figure.read)
                       for scenario in (figure.scenario, "tls"))
         if plain and tls is not None:
-            yield (f"| {figure.title} | {format(plain, figure.form)} | {format(tls, figure.form)} | "
-                   f"×{_factor(tls / plain)} |")
+            yield (f"| {figure.title} | {format(plain, figure.form)} | "
+                   f"{format(tls, figure.form)} | ×{_factor(tls / plain)} |")
 
 
 def _publish_table(median):
@@ -83,8 +87,8 @@ def _publish_table(median):
         own, other = (median(who, "publish", key, lambda r: r["per_second"])
                       for who in ("library", "redis-benchmark"))
         if own is not None:
-            ratio = f"{own / other:.2f}" if other else "–"
-            yield f"| {title} | {own:,.0f} | {'–' if other is None else f'{other:,.0f}'} | {ratio} |"
+            theirs, ratio = (f"{other:,.0f}", f"{own / other:.2f}") if other else ("–", "–")
+            yield f"| {title} | {own:,.0f} | {theirs} | {ratio} |"
 
 
 def _targets_table(median, sizes):
@@ -94,9 +98,24 @@ def _targets_table(median, sizes):
         value = target.read(median)
         if value is None:
             continue
-        met = value >= target.limit if target.at_least else value <= target.limit
         yield (f"| {target.title.format(**sizes)} | {'≥' if target.at_least else '≤'} "
-               f"{target.limit:g} | {format(value, target.form)} | {'yes' if met else 'no'} |")
+               f"{target.limit:g} | {target.shown(value)} | "
+               f"{'yes' if target.is_met(value) else 'no'} |")
+
+
+def _failures(results):
+    """What did not get through, each once, with the reason of the first turn."""
+    failed = {}
+    for line in results:
+        if line["key"] == "failed":
+            failed.setdefault((line["server"], line["scenario"]), line["complaint"])
+    for (server, scenario), complaint in failed.items():
+        yield ""
+        yield f"{_title(server)} did not get through `{scenario}`: {complaint}."
+
+
+def _title(server):
+    return BY_NAME[server].title if server in BY_NAME else server
 
 
 def _curves(results, size):
@@ -105,7 +124,7 @@ def _curves(results, size):
         points = []
         for scenario in scenarios:
             lines = {line["key"]: line for line in results if line["scenario"] == scenario.name}
-            if lines:
+            if lines and "failed" not in lines:
                 points.append((scenario.at, lines | {"scenario": scenario}))
         if points:
             yield over, [(line, [(at, line.read(lines)) for at, lines in points])
@@ -122,6 +141,10 @@ def _curves_table(curves):
             yield f"| {line.title} | " + " | ".join(cells) + " |"
 
 
+def _turns(number):
+    return "one turn" if number == 1 else f"medians of {number} turns"
+
+
 def _markdown(about, median, shown, absent, curves):
     name, sizes = about["size"], _sizes(about["size"])
     facts = [f"Linux {about['kernel']}", about["cpu"], about["redis"], about["rust"]]
@@ -130,8 +153,8 @@ def _markdown(about, median, shown, absent, curves):
     yield f"# Results: {about['size']}"
     yield ""
     yield "Written by `tests/bench/run`; what the figures mean is in [README.md](README.md)."
-    yield f"{about['date']}, {sizes['clients']} clients where nothing else is said, medians of " \
-          f"{about['turns']} turns."
+    yield (f"{about['date']}, {sizes['clients']} clients where nothing else is said, "
+           f"{_turns(about['turns'])}.")
     yield "; ".join(fact for fact in facts if fact) + "."
     yield ""
     yield "In brackets: how many times better the gateway is, in the same run; below 1 it is worse."
@@ -145,13 +168,15 @@ def _markdown(about, median, shown, absent, curves):
         yield from _curves_table(curves)
         yield ""
         yield f"![What one more costs]({name}-curves.svg)"
-    for part in (list(_tls_table(median)), list(_publish_table(median)), list(_targets_table(median, sizes))):
-        if len(part) > 2:
+    for table in (_tls_table(median), _publish_table(median), _targets_table(median, sizes)):
+        rows = list(table)
+        if len(rows) > 2:
             yield ""
-            yield from part
+            yield from rows
+    yield from _failures(median.results)
     for server, why in absent.items():
         yield ""
-        yield f"Not here: {BY_NAME[server].title if server in BY_NAME else server}, {why}."
+        yield f"Not here: {_title(server)}, {why}."
 
 
 COLOURS = {"floor-1": "#888888", "floor-16": "#333333", "bun": "#d62728",
@@ -174,7 +199,8 @@ def _rows_of_plot(median, shown, sizes):
 
 
 def _text(x, y, content, anchor="start", extra=""):
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {extra}>{html.escape(content)}</text>'
+    return (f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {extra}>'
+            f'{html.escape(content)}</text>')
 
 
 def _legend(servers):
@@ -187,7 +213,7 @@ def _legend(servers):
 
 
 def _plot(median, shown, sizes):
-    """A row for each figure, a dot for each server; on a logarithmic scale, right of 1 is better."""
+    """A row for each figure, a dot for each server; a logarithmic scale, right of 1 is better."""
     rows = list(_rows_of_plot(median, shown, sizes))
     values = [advantage for _, points in rows for advantage in points.values()] + [0.5, 2]
     low = math.floor(math.log10(min(values)))

@@ -2,9 +2,10 @@
 
 import os
 import pathlib
-import platform
 import socket
 import time
+
+from shared.machine import meminfo
 
 PROC = pathlib.Path("/proc")
 TICK = os.sysconf("SC_CLK_TCK")
@@ -16,12 +17,6 @@ TROUBLE = ("TCPMemoryPressures", "TCPRcvQDrop", "PruneCalled", "TCPTimeouts", "T
 
 
 # --- Memory ---
-
-def meminfo():
-    """In bytes."""
-    lines = (line.split(":") for line in (PROC / "meminfo").read_text().splitlines())
-    return {name: int(value.split()[0]) * 1024 for name, value in lines}
-
 
 def slab_caches():
     """Bytes by cache; none where that is not for us to read. The kernel puts kinds of objects that
@@ -67,7 +62,6 @@ class Memory:
             "gateways": private_bytes(gateways), "generators": private_bytes(generators),
             "redis": int(redis["used_memory_rss"]), "redis_used": int(redis["used_memory"]),
             "kernel": sum(machine[name] - self.machine[name] for name in KERNEL),
-            "slab": machine["Slab"] - self.machine["Slab"],
             "caches": {name: grown[name] for name in largest if grown[name] > 0}}
 
 
@@ -146,12 +140,3 @@ class Trouble:
         self.counters, self.pages = now, 0
         return {"pages": pages, **{name: now[name] - before[name] for name in TROUBLE
                                    if now[name] != before[name]}}
-
-
-# --- The machine ---
-
-def about():
-    cpu = next((line.split(":")[1].strip() for line in (PROC / "cpuinfo").read_text().splitlines()
-                if line.startswith("model name")), "unknown")
-    return {"cpu": cpu, "cores": len(os.sched_getaffinity(0)), "memory": meminfo()["MemTotal"],
-            "kernel": platform.release()}

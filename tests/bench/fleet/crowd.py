@@ -11,8 +11,8 @@ import threading
 import time
 import urllib.request
 
-import servers
-from machine import tail, wait_for
+from shared import gateway as measured
+from shared.machine import tail, wait_for
 
 LOOK_SECONDS = 0.2  # between two looks at how far it is
 STOP_SECONDS = 30
@@ -38,12 +38,11 @@ class Gateway:
         self.leaving = False
 
     def start(self, setting):
-        environment = servers.environment(setting.port, setting.redis.port, setting.most, 1, [
+        environment = measured.environment(setting.port, setting.redis.port, setting.most, [
             f"HOST={self.host}", f"OPS_HOST={self.host}", f"OPS_PORT={setting.ops_port}",
             f"DRAIN_WINDOW={setting.drain_ms}"])
         self.process = setting.machine.start(
-            f"gateway-{self.host}", [setting.build / "gateway/guesslyfe-gateway"], None,
-            environment)
+            f"gateway-{self.host}", [setting.build / measured.PROGRAM], None, environment)
 
     def wait_until_ready(self, setting):
         url = f"http://{self.host}:{setting.ops_port}/readyz"
@@ -92,7 +91,7 @@ class Generator:
         self.process = setting.machine.converse(name, [
             setting.build / "tests/bench/load", "--host", self.gateway.host,
             "--next-host", next_host, "--port", str(setting.port),
-            "--redis-port", str(setting.redis.port), "--secret", servers.SECRET, "--recovery",
+            "--redis-port", str(setting.redis.port), "--secret", measured.SECRET, "--recovery",
             "--clients", str(self.clients), "--first-user", str(self.first_user),
             "--patience", "120", *works], idle=True)
         threading.Thread(target=self._read, daemon=True).start()
@@ -130,7 +129,7 @@ def total(lines, name):
 
 
 class Asker:
-    """Asks all gateways, in a process of its own: health.c."""
+    """Asks all gateways, in a process of its own: health/health.c."""
 
     def __init__(self, setting):
         self.ops_port = setting.ops_port

@@ -6,17 +6,15 @@ import pathlib
 import sys
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.dont_write_bytecode = True
 
-import limits  # noqa: E402
-import million_report  # noqa: E402
-import promises  # noqa: E402
-import stages  # noqa: E402
+from fleet import limits, promises, report, stages  # noqa: E402
 
 CLIENTS, MEMBERS = 1000000, 100000
 LARGE = limits.System(files_of_a_process=20000, files=2400000, watches=5000000, ports=28000,
-                      tcp_pages=2000000, tcp_buckets=None, backlog=None, tracked=None, tracked_most=0, memory=23 << 30)
+                      tcp_pages=2000000, tcp_buckets=None, backlog=None, tracked=None,
+                      tracked_most=0, memory=23 << 30)
 HEALTH = {"asked": 60, "least_asked": 1, "failed": 0, "late": 0, "p99_us": 900, "max_us": 100000,
           "slowest": "127.2.0.1:9090", "own_late_us": 10}
 HEARD = {"heard": CLIENTS, "again": 0, "broken": 0, "seconds": 9.0, "per_second": 111111}
@@ -27,7 +25,7 @@ FACTS = {
     "connected": {"clients": CLIENTS, "seconds": 100.0, "per_second": 10000},
     "idle": {"seconds": 30, "memory": {
         "machine": 14 << 30, "gateways": 1 << 30, "generators": 1 << 28, "redis": 1 << 30,
-        "redis_used": 1 << 29, "kernel": 11 << 30, "slab": 10 << 30, "caches": {"TCP": 5 << 30}},
+        "redis_used": 1 << 29, "kernel": 11 << 30, "caches": {"TCP": 5 << 30}},
         "cpu": {"gateways": 0.5, "generators": 0.4, "redis": 0.2, "health": 0.01, "idle": 0.9}},
     "announced": HEARD,
     "joined": {"members": MEMBERS, "seconds": 3.0, "per_second": 33333},
@@ -122,7 +120,7 @@ class Report(unittest.TestCase):
                 "stages": outcome, "broken": broken(outcome)}
 
     def test_every_stage_has_a_row_and_a_proof(self):
-        text = million_report.markdown(self.outcome())
+        text = report.markdown(self.outcome())
         for stage in FACTS:
             self.assertIn(f"| {stage} | ", text)
             self.assertIn(f"- **{stage}**: ", text)
@@ -132,10 +130,10 @@ class Report(unittest.TestCase):
     def test_what_is_broken_is_in_it(self):
         outcome = self.outcome()
         outcome["broken"] = ["moved: they are not back"]
-        self.assertIn("- moved: they are not back", million_report.markdown(outcome))
+        self.assertIn("- moved: they are not back", report.markdown(outcome))
 
     def test_the_parts_of_the_memory_add_up(self):
-        *parts, (_, whole) = million_report.memory_rows(self.outcome())
+        *parts, (_, whole) = report.memory_rows(self.outcome())
         self.assertEqual(sum(size for _, size in parts), whole)
 
 

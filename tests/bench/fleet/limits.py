@@ -2,12 +2,12 @@
 
 import dataclasses
 import pathlib
-import resource
 
-SPARE_FILES = 500  # of a gateway or a load generator, beside its clients
+from shared.machine import SPARE_FILES, allow_files, meminfo
+
 FILES_OF_A_PROCESS = 50
 CLIENTS_OF_A_GATEWAY = 16700  # where more files than that are allowed
-SOURCES = 200  # addresses that a load generator connects from
+SOURCES = 200  # addresses that a load generator connects from: load/source.c
 BYTES_OF_A_CLIENT = 14 * 1024  # of the whole machine, two sockets in the kernel among them
 SOCKETS_OF_A_BUCKET = 2
 MANY = 100000  # clients, so that their packets come in heaps
@@ -55,21 +55,14 @@ def _tracking():
 def read_system():
     opened, free, files = _numbers("sys/fs/file-nr")
     first, last = _numbers("sys/net/ipv4/ip_local_port_range")
-    memory = dict(line.split(":") for line in (PROC / "meminfo").read_text().splitlines())
     tracked, tracked_most = _tracking()
     return System(
-        files_of_a_process=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+        files_of_a_process=allow_files(),
         files=files - opened + free, watches=_numbers("sys/fs/epoll/max_user_watches")[0],
         ports=last - first + 1, tcp_pages=_told("sys/net/ipv4/tcp_mem"),
         tcp_buckets=_told("sys/net/ipv4/tcp_ehash_entries"),
         backlog=_told("sys/net/core/netdev_max_backlog"), tracked=tracked,
-        tracked_most=tracked_most, memory=int(memory["MemAvailable"].split()[0]) * 1024)
-
-
-def raise_own_files():
-    """To what is allowed; the processes that are started inherit it."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        tracked_most=tracked_most, memory=meminfo()["MemAvailable"])
 
 
 def gateways_for(clients, system):

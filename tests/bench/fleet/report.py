@@ -2,7 +2,7 @@
 
 import datetime
 
-import promises
+from fleet import promises
 
 MIB = 1 << 20
 

@@ -2,16 +2,16 @@
 
 import time
 
-import consumption
-import crowd
-from crowd import gather, total
-from machine import free_port
+from fleet import consumption, crowd
+from fleet.crowd import gather, total
+from shared.machine import free_port
 
 CONNECT_SECONDS = 3600
 HEAR_SECONDS = 300  # for an event to come to all
 MOVE_SECONDS = 900
 RUN_SECONDS = 36000  # a load generator waits no longer for what comes next
 TRADES = 10
+MARKET_SHARE = 0.1  # of the clients that are in it
 DRAIN_RATE = 5000  # clients a second that are sent away, all gateways together
 DRAIN_MS_LEAST = 2000
 SETTLE_SECONDS = 3  # before figures of rest
@@ -42,7 +42,7 @@ class Run:
         self.gateways = [crowd.Gateway(number) for number in range(arguments.gateways)]
         self.replacements = [crowd.Gateway(arguments.gateways + number)
                              for number in range(arguments.gateways // 2)]
-        self.generators = list(self._generators(arguments.market_share))
+        self.generators = list(self._generators())
         self.leaving = self.generators[:len(self.replacements)]
         self.members = sum(generator.members for generator in self.generators)
         moving = sum(generator.clients for generator in self.leaving)
@@ -58,12 +58,12 @@ class Run:
         self.told = time.monotonic()
         self.result = {}
 
-    def _generators(self, market_share):
+    def _generators(self):
+        count = len(self.gateways)
+        members = parts(max(1, round(self.clients * MARKET_SHARE)), count)
         first_user = 1
-        members = parts(round(self.clients * market_share), len(self.gateways))
-        for gateway, clients, wanted in zip(self.gateways, parts(self.clients, len(self.gateways)),
-                                            members):
-            yield crowd.Generator(gateway, clients, min(wanted, clients), first_user)
+        for gateway, clients, few in zip(self.gateways, parts(self.clients, count), members):
+            yield crowd.Generator(gateway, clients, few, first_user)
             first_user += clients
 
     def processes(self):

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "wire.h"
+#include "shared/wire.h"
 
 static size_t append_text(char *out, const char *text)
 {

@@ -7,7 +7,6 @@
  * server on purpose, which the load generator must notice.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,14 +14,15 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "answer.h"
 #include "inbox.h"
+#include "shared/options.h"
+#include "shared/process.h"
+#include "shared/wire.h"
 #include "util/attr.h"
-#include "wire.h"
 
 enum { FDS_MAX = 20000, EVENTS_PER_TURN = 256, SCRATCH_SIZE = 64 * 1024, BACKLOG = 4096 };
 enum { BATCH_MAX = 256, FRAME_MAX = 1024 };
@@ -230,24 +230,10 @@ static int listen_on(unsigned port)
     return fd;
 }
 
-static unsigned number(const char *text, unsigned long max)
+static void run(struct floor *fl, unsigned port, unsigned redis_port)
 {
-    unsigned long value = strtoul(text, NULL, 10);
-    if (value < 1 || value > max) {
-        fprintf(stderr, "floor: '%s' is out of range\n", text);
-        exit(2);
-    }
-    return (unsigned)value;
-}
-
-static void run(struct floor *fl, unsigned port, unsigned redis_port, const char *channel)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-    if (inbox_open(&fl->inbox, redis_port, channel) != OK) {
+    process_allow_files();
+    if (inbox_open(&fl->inbox, redis_port, "guesslyfe:{0}:room:market:1") != OK) {
         die("Redis");
     }
     fl->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -259,45 +245,41 @@ static void run(struct floor *fl, unsigned port, unsigned redis_port, const char
     }
 }
 
+struct settings {
+    unsigned port;
+    unsigned redis_port;
+    unsigned batch;
+    unsigned lose_at; /* 0: nothing is lost; likewise */
+    unsigned repeat_at;
+};
+
+#define AT(member) offsetof(struct settings, member)
+
+static const struct option_row rows[] = {
+    {"port", "P", UINT16_MAX, AT(port), "to listen on, on 127.0.0.1"},
+    {"redis-port", "P", UINT16_MAX, AT(redis_port), "of Redis, on 127.0.0.1"},
+    {"batch", "N", BATCH_MAX, AT(batch), "frames that go out in one send() at most (1)"},
+    {"lose", "EVENT", UINT32_MAX, AT(lose_at), "this one does not reach the last client"},
+    {"repeat", "EVENT", UINT32_MAX, AT(repeat_at), "this one reaches the last client twice"},
+};
+
+static const struct options options = {
+    .head = "floor --port P --redis-port P [options]\n",
+    .foot = "",
+    .rows = rows,
+    .count = ARRAY_LEN(rows),
+};
+
 int main(int argc, char **argv)
 {
-    static const struct option long_options[] = {
-        {"port", required_argument, NULL, 'p'},
-        {"redis-port", required_argument, NULL, 'r'},
-        {"channel", required_argument, NULL, 'c'},
-        {"batch", required_argument, NULL, 'b'},
-        {"lose", required_argument, NULL, 'l'},
-        {"repeat", required_argument, NULL, 'd'},
-        {0},
-    };
-    static struct floor fl = {.batch = 1};
-    const char *channel = "guesslyfe:{0}:room:market:1";
-    unsigned port = 0;
-    unsigned redis_port = 0;
-    int option;
-    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        if (option == 'p') {
-            port = number(optarg, UINT16_MAX);
-        } else if (option == 'r') {
-            redis_port = number(optarg, UINT16_MAX);
-        } else if (option == 'c') {
-            channel = optarg;
-        } else if (option == 'b') {
-            fl.batch = number(optarg, BATCH_MAX);
-        } else if (option == 'l') {
-            fl.lose_at = number(optarg, UINT32_MAX);
-        } else if (option == 'd') {
-            fl.repeat_at = number(optarg, UINT32_MAX);
-        } else {
-            port = 0;
-            break;
-        }
+    static struct floor fl;
+    struct settings settings = {.batch = 1};
+    if (options_read(&options, argc, argv, &settings) != argc || settings.port == 0 ||
+        settings.redis_port == 0) {
+        options_misused(&options);
     }
-    if (port == 0 || redis_port == 0) {
-        fputs("floor --port P --redis-port P [--channel NAME] [--batch N]\n"
-              "      [--lose EVENT] [--repeat EVENT]\n",
-              stderr);
-        return 2;
-    }
-    run(&fl, port, redis_port, channel);
+    fl.batch = settings.batch;
+    fl.lose_at = settings.lose_at;
+    fl.repeat_at = settings.repeat_at;
+    run(&fl, settings.port, settings.redis_port);
 }

@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "shared/loopback.h"
 
 enum { PARTS = 3 };
 
@@ -98,21 +99,15 @@ static bool is_confirmed(int fd)
 
 enum err inbox_open(struct inbox *inbox, unsigned port, const char *channel)
 {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET,
-        .sin_port = htons((uint16_t)port),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
     char command[512];
+    int fd;
     int len = snprintf(command, sizeof(command), "*2\r\n$9\r\nSUBSCRIBE\r\n$%zu\r\n%s\r\n",
                        strlen(channel), channel);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        return ERR_IO;
+    enum err err = len < (int)sizeof(command) ? loopback_connect(port, &fd) : ERR_LIMIT;
+    if (err != OK) {
+        return err;
     }
-    if (len >= (int)sizeof(command) ||
-        connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
-        send(fd, command, (size_t)len, MSG_NOSIGNAL) != len || !is_confirmed(fd)) {
+    if (send(fd, command, (size_t)len, MSG_NOSIGNAL) != len || !is_confirmed(fd)) {
         close(fd);
         return ERR_IO;
     }

@@ -10,12 +10,12 @@
 enum { INBOX_SIZE = 1 << 20 };
 
 struct inbox {
-    int fd; /* non-blocking, for the caller's loop */
+    int fd; /* for the caller's loop; inbox_read does not wait */
     size_t len;
     char bytes[INBOX_SIZE];
 };
 
-/* Connects to 127.0.0.1 and asks for the channel; the confirmation is awaited. IO, PROTO. */
+/* Connects to 127.0.0.1 and asks for the channel; the confirmation is awaited. IO, LIMIT. */
 MUST_CHECK enum err inbox_open(struct inbox *inbox, unsigned port, const char *channel);
 /* Reads what has arrived; the messages are borrowed. AGAIN where nothing did, PROTO, CLOSED, IO. */
 MUST_CHECK enum err inbox_read(struct inbox *inbox,

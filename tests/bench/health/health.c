@@ -17,14 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <arpa/inet.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "histogram.h"
-#include "util/attr.h"
+#include "address.h"
+#include "shared/histogram.h"
 #include "util/clock.h"
 
 enum {
@@ -40,8 +39,8 @@ enum {
 };
 
 struct target {
-    char name[NAME_MAX_LEN + 1]; /* HOST:PORT; empty: nobody's place */
-    struct sockaddr_in address;
+    char name[NAME_MAX_LEN + 1]; /* HOST:PORT */
+    struct sockaddr_in address;  /* all zero: nobody's place */
     int fd;
     uint64_t due_us;   /* when to ask next */
     uint64_t asked_us; /* a question is out since then; 0 where none is */
@@ -65,6 +64,11 @@ struct asker {
     char input[COMMANDS_MAX];
     size_t input_len;
 };
+
+static bool is_taken(const struct target *target)
+{
+    return target->address.sin_port != 0;
+}
 
 /* --- Questions and answers --- */
 
@@ -184,24 +188,14 @@ static void read_answer(struct asker *asker, struct target *target)
 
 /* --- Commands --- */
 
-static bool parse_address(const char *name, struct sockaddr_in *ret_address)
-{
-    char host[NAME_MAX_LEN + 1];
-    unsigned port;
-    *ret_address = (struct sockaddr_in){.sin_family = AF_INET};
-    if (strlen(name) > NAME_MAX_LEN || sscanf(name, "%31[0-9.]:%u", host, &port) != 2 ||
-        port > UINT16_MAX) {
-        return false;
-    }
-    ret_address->sin_port = htons((uint16_t)port);
-    return inet_pton(AF_INET, host, &ret_address->sin_addr) == 1;
-}
-
-/* The place of that name, or, with an empty one, a free place; NULL where there is none. */
-static struct target *find(struct asker *asker, const char *name)
+/* The place of that address, or, with one that is all zero, a free place; NULL where there is none.
+ */
+static struct target *find(struct asker *asker, struct sockaddr_in address)
 {
     for (unsigned i = 0; i < asker->count; i++) {
-        if (strcmp(asker->targets[i].name, name) == 0) {
+        const struct sockaddr_in *each = &asker->targets[i].address;
+        if (each->sin_port == address.sin_port &&
+            each->sin_addr.s_addr == address.sin_addr.s_addr) {
             return &asker->targets[i];
         }
     }
@@ -211,8 +205,9 @@ static struct target *find(struct asker *asker, const char *name)
 static bool add(struct asker *asker, const char *name)
 {
     struct sockaddr_in address;
-    struct target *target = find(asker, "");
-    if (!parse_address(name, &address) || (target == NULL && asker->count == TARGETS_MAX)) {
+    struct target *target = find(asker, (struct sockaddr_in){0});
+    if (strlen(name) > NAME_MAX_LEN || !address_parse(name, &address) ||
+        (target == NULL && asker->count == TARGETS_MAX)) {
         return false;
     }
     if (target == NULL) {
@@ -237,13 +232,14 @@ static void count_waiting(struct asker *asker, const struct target *target, uint
 
 static bool drop(struct asker *asker, const char *name)
 {
-    struct target *target = find(asker, name);
+    struct sockaddr_in address;
+    struct target *target = address_parse(name, &address) ? find(asker, address) : NULL;
     if (target == NULL) {
         return false;
     }
     count_waiting(asker, target, clock_monotonic_us());
     hang_up(target);
-    target->name[0] = '\0';
+    target->address = (struct sockaddr_in){0};
     return true;
 }
 
@@ -258,7 +254,7 @@ static struct sum sum_up(const struct asker *asker)
     struct sum sum = {.least = UINT32_MAX};
     for (unsigned i = 0; i < asker->count; i++) {
         const struct target *target = &asker->targets[i];
-        if (target->name[0] != '\0') {
+        if (is_taken(target)) {
             sum.targets++;
             sum.sessions += target->sessions;
             sum.least = target->whole && target->answers < sum.least ? target->answers : sum.least;
@@ -319,7 +315,7 @@ static bool obey(struct asker *asker, const char *command)
     return false;
 }
 
-/* False when there are no more, or one makes no sense. */
+/* False when there are no more; one that makes no sense ends the program. */
 static bool read_commands(struct asker *asker)
 {
     ssize_t n = read(STDIN_FILENO, asker->input + asker->input_len,
@@ -334,7 +330,7 @@ static bool read_commands(struct asker *asker)
         *end = '\0';
         if (!obey(asker, line)) {
             fprintf(stderr, "health: this cannot be done: %s\n", line);
-            return false;
+            exit(EXIT_FAILURE);
         }
     }
     asker->input_len = strlen(line);
@@ -360,7 +356,7 @@ static uint64_t ask_due(struct asker *asker)
     uint64_t now_us = clock_monotonic_us();
     for (unsigned i = 0; i < asker->count; i++) {
         struct target *target = &asker->targets[i];
-        if (target->name[0] == '\0') {
+        if (!is_taken(target)) {
             continue;
         }
         if (target->due_us <= now_us) {

@@ -110,6 +110,13 @@ class Health(unittest.TestCase):
         time.sleep(0.6)
         self.assertGreaterEqual(self.ask("take")["failed"], 1)
 
+    def test_nonsense_is_refused(self):
+        for command in ("add 127.0.0.1", "add 127.0.0.1:0", "drop 127.0.0.1:1", "ask"):
+            done = subprocess.run([PROGRAM], input=f"{command}\n", text=True, check=False,
+                                  capture_output=True)
+            self.assertEqual((done.returncode, done.stderr),
+                             (1, f"health: this cannot be done: {command}\n"))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -8,7 +8,7 @@
 #include "stopwatch.h"
 #include "util/clock.h"
 
-enum { MICRO = 1000000, REST_S = 1 };
+enum { REST_S = 1 };
 
 static double seconds(uint64_t us)
 {
@@ -20,19 +20,15 @@ bool audience_hear(struct work_context *context, struct work_numbers numbers)
     struct fleet *fleet = context->fleet;
     struct stopwatch watch = stopwatch_start(context);
     uint64_t end_us = watch.begin.at_us + (uint64_t)numbers.first * MICRO;
-    uint64_t first_us = 0;
     fleet_listen(fleet);
     while (fleet->heard < fleet->count && clock_monotonic_us() < end_us) {
         fleet_turn(fleet, LEAD_TURN_US);
-        first_us = first_us == 0 && fleet->heard > 0 ? clock_monotonic_us() : first_us;
     }
     uint64_t all_us = clock_monotonic_us();
     rest(fleet, REST_S);
     stopwatch_stop(&watch, context);
-    printf("{\"work\":\"hear\",\"clients\":%u,\"heard\":%u,\"again\":%u,\"spread_ms\":%.1f"
-           ",\"at\":%.6f",
-           fleet->count, fleet->heard, fleet->heard_again,
-           first_us == 0 ? 0 : (double)(all_us - first_us) / 1000, seconds(all_us));
+    printf("{\"work\":\"hear\",\"clients\":%u,\"heard\":%u,\"again\":%u,\"at\":%.6f", fleet->count,
+           fleet->heard, fleet->heard_again, seconds(all_us));
     print_end(context, &watch, all_us - watch.begin.at_us, fleet->count);
     return fleet->heard == fleet->count && fleet->heard_again == 0 && fleet->broken == 0;
 }
@@ -153,21 +149,17 @@ bool audience_move(struct work_context *context, struct work_numbers numbers)
     struct fleet *fleet = context->fleet;
     struct stopwatch watch = stopwatch_start(context);
     uint64_t end_us = watch.begin.at_us + (uint64_t)numbers.first * MICRO;
-    uint64_t first_us = 0;
     unsigned next = 0;
     fleet_move(fleet);
     while (!all_moved(fleet) && clock_monotonic_us() < end_us) {
         send_on(context, &next);
         fleet_turn(fleet, LEAD_TURN_US);
-        first_us = first_us == 0 && fleet->moved > 0 ? clock_monotonic_us() : first_us;
     }
     fleet->moving = false;
     stopwatch_stop(&watch, context);
     printf("{\"work\":\"move\",\"clients\":%u,\"moved\":%u,\"back\":%u,\"recovered\":%u"
-           ",\"spread_ms\":%.1f,\"at\":%.6f",
-           fleet->count, fleet->moved, at_rest(fleet), fleet->recovered,
-           first_us == 0 ? 0 : (double)(watch.end.at_us - first_us) / 1000,
-           seconds(watch.end.at_us));
+           ",\"at\":%.6f",
+           fleet->count, fleet->moved, at_rest(fleet), fleet->recovered, seconds(watch.end.at_us));
     print_end(context, &watch, watch.end.at_us - watch.begin.at_us, fleet->count);
     return all_moved(fleet);
 }

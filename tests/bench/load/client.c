@@ -13,8 +13,8 @@
 #include "http.h"
 #include "packet.h"
 #include "secure.h"
+#include "shared/wire.h"
 #include "util/clock.h"
-#include "wire.h"
 
 enum { QUOTE_MAX = 48 };
 
@@ -393,6 +393,7 @@ static void take_frame(struct fleet *fleet, struct client *client, const struct 
     } else if (frame->opcode == WIRE_TEXT) {
         take_packet(fleet, client, frame->payload, frame->len, now_us);
     } else if (frame->opcode == WIRE_PING && frame->len <= WIRE_CONTROL_MAX) {
+        fleet->pings++;
         send_frame(fleet, client, WIRE_PONG, frame->payload, frame->len);
     } else {
         client_end(fleet, client,

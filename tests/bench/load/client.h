@@ -40,7 +40,7 @@ struct client {
     uint8_t awaits;      /* enum client_awaits */
     bool recovered;      /* the server took it for the one that it was before */
     bool heard;          /* an announcement */
-    uint16_t rooms;      /* that it has subscribed to */
+    uint32_t rooms;      /* that it has subscribed to */
     uint32_t next_event; /* sequence number that it expects */
     uint32_t held_len;
     SSL *ssl;                       /* or NULL: plain */
@@ -50,6 +50,7 @@ struct client {
     char pid[CLIENT_PID_MAX];       /* with which it recovers; empty where the server gave none */
     char offset[CLIENT_OFFSET_MAX]; /* the last one that it got; empty likewise */
 };
+_Static_assert(sizeof(struct client) < 150, "a million of them are to fit beside their gateways");
 
 void client_move(struct fleet *fleet, struct client *client, enum client_state state);
 

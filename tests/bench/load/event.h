@@ -21,7 +21,7 @@ enum event_form {
 
 /* The room market:<room>'s channel; NUL-terminated. */
 void event_channel(enum event_form form, unsigned room, char out[EVENT_CHANNEL_MAX]);
-/* What PUBLISH carries; once it is a client's frame, it has about 300 bytes. Its length. */
+/* What PUBLISH carries; once it is a client's frame, it has some 330 bytes. Its length. */
 size_t event_encode(enum event_form form, unsigned room, uint32_t seq, char out[EVENT_MAX]);
 
 /* The number in a Socket.IO packet. INVALID where it is not such an event. */

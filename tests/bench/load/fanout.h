@@ -14,8 +14,8 @@
 
 #include "event.h"
 #include "fleet.h"
-#include "histogram.h"
 #include "publisher.h"
+#include "shared/histogram.h"
 #include "util/attr.h"
 #include "util/err.h"
 

@@ -24,7 +24,7 @@ void fleet_connect(struct fleet *fleet, unsigned index)
 {
     struct client *client = &fleet->clients[index];
     client_move(fleet, client, CLIENT_CONNECTING);
-    client->fd = source_socket(index % fleet->options->sources);
+    client->fd = source_socket(index);
     if (client->fd < 0 || !watch(fleet, index, EPOLL_CTL_ADD, EPOLLOUT)) {
         client_end(fleet, client, "no socket");
         return;

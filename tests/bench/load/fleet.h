@@ -2,9 +2,9 @@
  * N authenticated clients of a server in one thread: each with Engine.IO 4 and Socket.IO 5 over a
  * WebSocket or by polling, its own user and token, one of many loopback source addresses.
  *
- * A client costs this program less than 150 bytes, without TLS; it owns bytes on the heap only
- * while a frame of it is incomplete or a POST of it is due. The clients answer pings by themselves;
- * everything else is asked for.
+ * A client at rest costs this program its struct and nothing else, without TLS; it owns bytes on
+ * the heap only while a frame of it is incomplete or a POST of it is due. The clients answer pings
+ * by themselves; everything else is asked for.
  */
 #ifndef BENCH_FLEET_H
 #define BENCH_FLEET_H
@@ -35,8 +35,7 @@ struct fleet_options {
     unsigned port;
     const char *secret;  /* of the tokens */
     unsigned first_user; /* the user number of client 0; the others' follow */
-    unsigned rooms;      /* client i's room is market:<1 + i % rooms> */
-    unsigned sources;    /* loopback source addresses to spread over */
+    unsigned rooms;      /* markets: see fleet_group */
     bool tls;            /* instead of plain TCP */
     bool bare;     /* a client is ready when it has the Engine.IO handshake: no token, no room */
     bool polling;  /* instead of WebSocket; a client polls only while it waits for something */
@@ -52,7 +51,7 @@ struct fleet {
     unsigned in_state[CLIENT_STATES];
     unsigned failed;            /* never became ready, or the subscription was refused */
     unsigned broken;            /* were ready and lost their connection without our asking */
-    uint64_t pings;             /* answered */
+    uint64_t pings;             /* answered, of Engine.IO or WebSocket */
     bool subscribe_at_once;     /* clients do so when they are connected: set as needed */
     bool poll_ready;            /* ready clients poll too, see fleet_poll */
     bool moving;                /* losing the connection is no fault */

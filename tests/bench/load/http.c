@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "fleet.h"
-#include "wire.h"
+#include "shared/wire.h"
 
 size_t http_websocket(const struct fleet *fleet, char out[HTTP_REQUEST_MAX])
 {
@@ -65,7 +65,7 @@ enum err http_parse(char *bytes, size_t len, struct http_response *ret_response)
     }
     size_t body_len;
     size_t head_len = (size_t)(end_at - bytes) + strlen(end);
-    if (memcmp(bytes, status, strlen(status)) != 0 ||
+    if (head_len < strlen(status) || memcmp(bytes, status, strlen(status)) != 0 ||
         body_length(bytes, head_len, &body_len) != OK) {
         return ERR_PROTO;
     }

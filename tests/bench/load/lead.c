@@ -5,28 +5,23 @@
 #include "fleet.h"
 #include "util/clock.h"
 
-enum { MICRO = 1000000 };
-
 bool lead(struct work_context *context, const struct step *step, unsigned count, unsigned flight)
 {
     struct fleet *fleet = context->fleet;
-    const struct work_options *options = context->options;
-    uint64_t begin_us = clock_monotonic_us();
-    uint64_t progress_us = begin_us;
-    uint64_t now_us = begin_us;
+    uint64_t patience_us = (uint64_t)context->options->patience * MICRO;
+    uint64_t now_us = clock_monotonic_us();
+    uint64_t progress_us = now_us;
     unsigned started = 0;
     unsigned arrived = 0;
     unsigned ended = fleet->failed + fleet->broken;
-    while (arrived < count && now_us < progress_us + (uint64_t)options->patience * MICRO) {
-        uint64_t allowed =
-            options->rate == 0 ? count : 1 + (now_us - begin_us) * options->rate / MICRO;
-        while (started < count && started < allowed && started < arrived + flight) {
+    while (arrived < count && now_us < progress_us + patience_us) {
+        while (started < count && started < arrived + flight) {
             if (fleet->clients[started].state == step->from) {
                 step->start(fleet, started);
             }
             started++;
         }
-        fleet_turn(fleet, started < count && options->rate > 0 ? 1000 : LEAD_TURN_US);
+        fleet_turn(fleet, LEAD_TURN_US);
         unsigned done = fleet->in_state[step->to] + fleet->failed + fleet->broken - ended;
         now_us = clock_monotonic_us();
         progress_us = done > arrived ? now_us : progress_us;

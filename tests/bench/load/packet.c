@@ -58,12 +58,15 @@ bool packet_member(const char *text, size_t len, const char *name, char *out, si
 bool packet_offset(const char *text, size_t len, char *out, size_t size)
 {
     static const char end[] = "\"]";
+    if (len < strlen(end)) {
+        return false;
+    }
     size_t at = len - strlen(end);
     size_t last = at;
     while (at > 0 && text[at - 1] >= '0' && text[at - 1] <= '9') {
         at--;
     }
-    if (len < strlen(end) || memcmp(text + last, end, strlen(end)) != 0 || at == last || at < 2 ||
+    if (memcmp(text + last, end, strlen(end)) != 0 || at == last || at < 2 ||
         memcmp(text + at - 2, ",\"", 2) != 0 || last - at >= size) {
         return false;
     }

@@ -4,42 +4,20 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "event.h"
+#include "shared/loopback.h"
 
 /* SCRIPT_LINES: the array, the id's length, the id, two numbers. */
 enum { SCRIPT_MAX = 32 * 1024, SCRIPT_LINES = 5 };
 
-static enum err connect_to(const char *host, unsigned port, int *ret_fd)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    if (inet_pton(AF_INET, host, &address.sin_addr) != 1) {
-        return ERR_INVALID;
-    }
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        return ERR_IO;
-    }
-    int on = 1;
-    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0) {
-        close(fd);
-        return ERR_IO;
-    }
-    *ret_fd = fd;
-    return OK;
-}
-
-enum err publisher_open(struct publisher *publisher, const char *host, unsigned port)
+enum err publisher_open(struct publisher *publisher, unsigned port)
 {
     *publisher = (struct publisher){.fd = -1};
     buf_init(&publisher->out, 0);
-    return connect_to(host, port, &publisher->fd);
+    return loopback_connect(port, &publisher->fd);
 }
 
 void publisher_close(struct publisher *publisher)

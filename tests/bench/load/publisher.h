@@ -26,8 +26,8 @@ struct publisher {
     unsigned skip; /* lines that are still to come of it */
 };
 
-/* A fixed address, "127.0.0.1". IO, INVALID. */
-MUST_CHECK enum err publisher_open(struct publisher *publisher, const char *host, unsigned port);
+/* To the Redis on 127.0.0.1. IO. */
+MUST_CHECK enum err publisher_open(struct publisher *publisher, unsigned port);
 /* Has Redis load common/bus/publish.lua from the file. IO, LIMIT, NOMEM, PROTO. */
 MUST_CHECK enum err publisher_load(struct publisher *publisher, const char *file);
 void publisher_close(struct publisher *publisher);

@@ -2,7 +2,7 @@
 #ifndef BENCH_SOURCE_H
 #define BENCH_SOURCE_H
 
-/* A non-blocking TCP socket bound to the loopback address number `source`; -1 on failure. */
-int source_socket(unsigned source);
+/* A non-blocking TCP socket for client `index`, bound to one of 200 addresses; -1 on failure. */
+int source_socket(unsigned index);
 
 #endif

@@ -7,14 +7,12 @@
 #include "fleet.h"
 #include "util/clock.h"
 
-enum { MICRO = 1000000 };
-
 struct process_usage server_usage(const struct work_context *context)
 {
     struct process_usage usage = {0};
-    int pid = context->options->server_pid;
+    pid_t pid = (pid_t)context->options->server_pid;
     if (pid > 0 && process_usage(pid, &usage) != OK) {
-        fprintf(stderr, "load: process %d cannot be measured\n", pid);
+        fprintf(stderr, "load: process %ld cannot be measured\n", (long)pid);
     }
     return usage;
 }

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "process.h"
+#include "shared/process.h"
 #include "work.h"
 
 /* What the server and we had used by then. */

@@ -9,7 +9,7 @@
 #include "stopwatch.h"
 #include "util/clock.h"
 
-enum { MICRO = 1000000, REST_S = 2 };
+enum { REST_S = 2 };
 
 static const struct step connecting = {CLIENT_UNUSED, CLIENT_READY, fleet_connect};
 static const struct step subscribing = {CLIENT_READY, CLIENT_SUBSCRIBED, fleet_subscribe};

@@ -29,13 +29,14 @@
 
 #include "fanout.h"
 #include "fleet.h"
-#include "process.h"
 #include "publisher.h"
+#include "shared/process.h"
+
+enum { MICRO = 1000000 }; /* microseconds of a second */
 
 struct work_options {
-    int server_pid;       /* whose processor time and memory to measure; 0 for nobody's */
+    unsigned server_pid;  /* whose processor time and memory to measure; 0 for nobody's */
     unsigned concurrency; /* handshakes under way at once */
-    unsigned rate;        /* handshakes begun a second at most; 0 for no limit */
     unsigned seconds;     /* a work publishes no longer than this */
     bool keep;            /* what is published goes into the rooms' logs too */
     unsigned patience;    /* seconds without progress that end a work */

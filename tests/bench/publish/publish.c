@@ -10,7 +10,7 @@
 
 #include <unistd.h>
 
-#include "process.h"
+#include "shared/process.h"
 #include "util/clock.h"
 
 enum { EVENTS_MAX = 10000000, DATA_MAX = 512, ROOMS = 1000 };

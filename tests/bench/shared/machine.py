@@ -1,13 +1,21 @@
-"""Processes on the two cores: the server under test on one, everything else on the other."""
+"""The machine, and processes on its cores: the server under test on one, the rest on the other."""
 
+import ctypes
 import os
 import pathlib
+import platform
+import resource
 import shutil
+import signal
 import socket
 import subprocess
 import time
 
 START_SECONDS = 20
+STOP_SECONDS = 15
+SPARE_FILES = 500  # of a server or a load generator, beside its clients
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+LIBC = ctypes.CDLL(None)
 
 
 def cores():
@@ -16,15 +24,38 @@ def cores():
     return ({available[0]}, {available[1]}) if len(available) > 1 else (None, None)
 
 
+def meminfo():
+    """In bytes."""
+    text = pathlib.Path("/proc/meminfo").read_text()
+    lines = (line.split(":") for line in text.splitlines())
+    return {name: int(value.split()[0]) * 1024 for name, value in lines}
+
+
+def about():
+    """What a result was measured on."""
+    cpu = next((line.split(":")[1].strip()
+                for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+                if line.startswith("model name")), "a processor that has no name")
+    return {"cpu": cpu, "cores": len(os.sched_getaffinity(0)), "memory": meminfo()["MemTotal"],
+            "kernel": platform.release()}
+
+
+def allow_files():
+    """As many open files as the hard limit says, for us and all that we start; how many."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
-def accepts(port, host="127.0.0.1"):
+def accepts(port):
     try:
-        with socket.create_connection((host, port), timeout=1):
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
             return True
     except OSError:
         return False
@@ -46,7 +77,8 @@ def wait_for(condition, process, what):
 
 
 class Machine:
-    """Starts, pins and stops processes; their logs are in `directory`."""
+    """Starts, pins and stops processes, of which none outlives us; their logs are in `directory`.
+    """
 
     def __init__(self, directory, nice, pins=True):
         self.directory = pathlib.Path(directory)
@@ -54,7 +86,12 @@ class Machine:
         self.server_core, self.other_core = cores() if pins else (None, None)
 
     def _prepare(self, core, idle=False):
+        parent = os.getpid()
+
         def prepare():
+            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # where we are killed and cannot stop it
+            if os.getppid() != parent:
+                os._exit(1)
             if core:
                 os.sched_setaffinity(0, core)
             if self.nice:
@@ -86,7 +123,7 @@ class Machine:
     def stop(process):
         process.terminate()
         try:
-            process.wait(15)
+            process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -111,7 +148,7 @@ class Redis:
     def __enter__(self):
         program = shutil.which("redis-server")
         if program is None:
-            raise RuntimeError("redis-server is not installed")
+            raise RuntimeError("redis-server is not installed (Debian's redis-server)")
         self.process = self.machine.start("redis", [
             program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
             "--appendonly", "no", "--dir", str(self.machine.directory)], self.machine.other_core)

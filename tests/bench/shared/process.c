@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#include <sys/resource.h>
+
 enum { LINE_MAX_LEN = 256, KIB = 1024 };
 
 static enum err cpu_time(pid_t pid, uint64_t *ret_ns)
@@ -50,4 +52,13 @@ enum err process_usage(pid_t pid, struct process_usage *ret_usage)
     }
     *ret_usage = usage;
     return OK;
+}
+
+void process_allow_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }

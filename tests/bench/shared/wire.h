@@ -16,7 +16,7 @@
 #define WIRE_ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 enum wire_opcode { WIRE_TEXT = 1, WIRE_CLOSE = 8, WIRE_PING = 9, WIRE_PONG = 10 };
-enum { WIRE_HEAD_MAX = 14, WIRE_CONTROL_MAX = 125, WIRE_PAYLOAD_MAX = 65535 };
+enum { WIRE_HEAD_MAX = 14, WIRE_CONTROL_MAX = 125 };
 
 struct wire_frame {
     enum wire_opcode opcode;
