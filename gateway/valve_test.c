@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../tests/bench/token.h"
+#include "../tests/bench/load/token.h"
 #include "gateway.h"
 #include "redis_peer.h"
 #include "util/clock.h"

@@ -9,7 +9,8 @@ import pathlib
 import subprocess
 import sys
 
-FOLDERS = (".", "common", "gateway", "publisher", "publisher/include", "tests/support")
+FOLDERS = (".", "common", "gateway", "publisher", "publisher/include", "tests/bench",
+           "tests/support")
 FLAGS = ["-std=c17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function",
          "-fsyntax-only", "-x", "c"]
 

@@ -1,6 +1,6 @@
 // A WebSocket server on Bun, which is uWebSockets, with publish and subscribe of its own. It speaks
 // just as much of Engine.IO and Socket.IO as the load generator needs: WebSocket only, no Engine.IO
-// pings (Bun sends WebSocket's own), no acknowledgements but the one.
+// pings (Bun sends WebSocket's own, about as often), no acknowledgements but the one.
 import { RedisClient } from 'bun';
 import { verify } from './token.mjs';
 
@@ -40,7 +40,7 @@ const server = Bun.serve({
     },
     websocket: {
         perMessageDeflate: false,
-        idleTimeout: 85,
+        idleTimeout: 40, // in seconds; uWebSockets pings 16 s before it ends: every 24 s
         sendPings: true,
         open: (socket) => socket.send(opening),
         message(socket, packet) {

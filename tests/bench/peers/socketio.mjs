@@ -41,5 +41,8 @@ io.on('connection', (socket) => {
     socket.emit('connected', { message: 'Connected', userId: socket.data.sub, rooms });
 });
 
+// A client of the load generator may have no request under way for some seconds, and Node hangs up on
+// such a connection after 5 s; later versions of it wait for as long as this.
+http.keepAliveTimeout = 65_000;
 http.listen({ port: Number(process.env.PORT), host: '127.0.0.1', backlog: 4096 });
 process.on('SIGTERM', () => process.exit(0));

@@ -6,10 +6,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <arpa/inet.h>
 #include <event2/event.h>
 #include <netinet/tcp.h>
 
+#include "address.h"
 #include "util/attr.h"
 
 struct idle {
@@ -62,25 +62,11 @@ static struct backend *find(struct backends *backends, const char *name)
     return NULL;
 }
 
-static bool read_address(const char *name, struct sockaddr_in *address)
-{
-    char host[BACKEND_NAME_SIZE];
-    unsigned port;
-    int used = 0;
-    *address = (struct sockaddr_in){.sin_family = AF_INET};
-    if (sscanf(name, "%63[0-9.]:%u%n", host, &port, &used) != 2 || name[used] != '\0' || port < 1 ||
-        port > UINT16_MAX || inet_pton(AF_INET, host, &address->sin_addr) != 1) {
-        return false;
-    }
-    address->sin_port = htons((uint16_t)port);
-    return true;
-}
-
 /* Places are never given back: a request under way points to its own. */
 static struct backend *add(struct backends *backends, const char *name)
 {
     struct sockaddr_in address;
-    if (!read_address(name, &address)) {
+    if (!address_parse(name, &address)) {
         fprintf(stderr, "%s: not an address like 127.0.0.1:3000: %s\n", backends->path, name);
         return NULL;
     }
