@@ -127,6 +127,7 @@ struct app {
     enum sio_disconnect_reason reason;
     enum eio_close_reason session_reason;
     struct sio_socket *last;
+    struct sio_socket *follows; /* is disconnected when another one ends */
 };
 
 static void on_connect(void *owner, struct sio_socket *socket, struct str auth,
@@ -171,6 +172,9 @@ static void on_disconnect(struct sio_socket *socket, enum sio_disconnect_reason 
     app->disconnects++;
     app->reason = reason;
     app->session_reason = session_reason;
+    if (app->follows && app->follows != socket) {
+        sio_socket_disconnect(app->follows);
+    }
 }
 
 static const struct sio_namespace_ops app_ops = {
@@ -265,6 +269,22 @@ static void a_session_that_ends_first_tells_it_once(void **state)
     assert_int_equal(w.app.session_reason, EIO_CLOSE_CLIENT);
 }
 
+/* Its sweep, which is due then, has nothing left to do. */
+static void a_socket_disconnected_while_the_session_ends_ends_once(void **state)
+{
+    (void)state;
+    struct world w;
+    world_open(&w);
+    say(&w, "0");
+    w.app.follows = w.app.last;
+    say(&w, "0/b");
+    sio_server_session_ops()->on_close(&w.session, EIO_CLOSE_CLIENT);
+    w.open = false;
+    turn(&w);
+    assert_int_equal(w.app.disconnects, 2);
+    world_close(&w);
+}
+
 static void refused_sockets_have_no_disconnect(void **state)
 {
     (void)state;
@@ -355,6 +375,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(disconnecting_is_told_after_the_turn),
         cmocka_unit_test(a_session_that_ends_first_tells_it_once),
+        cmocka_unit_test(a_socket_disconnected_while_the_session_ends_ends_once),
         cmocka_unit_test(refused_sockets_have_no_disconnect),
         cmocka_unit_test(undecided_sockets_have_one),
         cmocka_unit_test(the_answer_may_come_later),
