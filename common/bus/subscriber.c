@@ -300,6 +300,7 @@ static void on_message(struct bus_subscriber *subscriber, struct str channel_nam
         err = ERR_INVALID;
     }
     if (err) {
+        bus_subscriber_rest(subscriber);
         subscriber->ops->on_garbage(subscriber->owner, channel_name, err);
     } else {
         take_message(subscriber, channel, &envelope, message);

@@ -84,6 +84,7 @@ static void on_garbage(void *owner, struct str channel, enum err err)
     struct stage *own = owner;
     assert_true(channel.len > 0);
     assert_true(err != OK);
+    assert_false(own->gathers);
     own->garbage++;
 }
 
@@ -254,6 +255,22 @@ static void test_garbage_is_told_apart(void **state)
     publish(own, 0, "0 0 e market:7,market:0", STR("ours too"));
     PUMP_UNTIL(own->peer.loop, own->messages == 1);
     assert_int_equal(own->garbage, 2);
+}
+
+/* All of them come with one read. */
+static void test_messages_are_followed_by_a_rest(void **state)
+{
+    struct stage *own = *state;
+    want_live(own, 0, 1);
+    static const char *const messages[] = {"0 0 e market:0\nx", "no header", "0 0 e market:0\nx"};
+    for (size_t i = 0; i < ARRAY_LEN(messages); i++) {
+        struct str args[] = {STR("PUBLISH"), STR("guesslyfe:{0}:room:market:0"),
+                             str_from(messages[i])};
+        assert_int_equal(redis_peer_send(&own->peer, args, ARRAY_LEN(args)), OK);
+    }
+    PUMP_UNTIL(own->peer.loop, own->messages == 2);
+    assert_int_equal(own->garbage, 1);
+    assert_false(own->gathers);
 }
 
 static void test_dropped_rooms_are_unsubscribed(void **state)
@@ -428,6 +445,7 @@ int main(void)
         TEST(test_live_then_messages),
         TEST(test_last_id_follows_messages_with_an_id),
         TEST(test_garbage_is_told_apart),
+        TEST(test_messages_are_followed_by_a_rest),
         TEST(test_dropped_rooms_are_unsubscribed),
         TEST(test_wanted_and_dropped_in_one_turn_asks_nothing),
         TEST(test_dropped_and_wanted_again_at_once),

@@ -402,11 +402,6 @@ void app_session_forget(struct app_member *member)
     }
 }
 
-bool app_session_is_quiet(const struct app_session *session)
-{
-    return !keeping_of(session);
-}
-
 bool app_sessions_enabled(const struct app_sessions *sessions)
 {
     return sessions->window_ms > 0 && sessions->bus->keys.partitions == 1;

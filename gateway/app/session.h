@@ -74,8 +74,6 @@ struct app_session *app_sessions_find(const struct app_sessions *sessions, struc
 /* The member, which recovers, gets one: with this pid, or a new one where it is empty. NOMEM. */
 MUST_CHECK enum err app_session_begin(struct app_member *member, struct str pid);
 struct str app_session_pid(const struct app_session *session);
-/* Whether nothing is being kept, and nothing was promised. */
-bool app_session_is_quiet(const struct app_session *session);
 /* A member as it stands in Redis, with ids of that epoch. LIMIT, NOMEM. */
 MUST_CHECK enum err app_session_describe(const struct app_member *member, struct str epoch,
                                          struct buf *out);

@@ -134,7 +134,7 @@ void eio_polling_post(struct eio_session *session, const struct eio_asker *asker
     }
 }
 
-static enum err polling_send(struct eio_session *session, struct rcbuf *packet)
+static enum err queue(struct eio_session *session, struct rcbuf *packet)
 {
     enum err err = eio_queue_push(&session->queue, packet, session->server->options->queue_bytes);
     if (err) {
@@ -145,11 +145,11 @@ static enum err polling_send(struct eio_session *session, struct rcbuf *packet)
     return err;
 }
 
-static enum err polling_send_batch(struct eio_session *session, struct eio_batch *batch)
+static enum err polling_send(struct eio_session *session, struct eio_batch *batch)
 {
     enum err err = OK;
     for (size_t i = 0; i < batch->count && !err; i++) {
-        err = polling_send(session, batch->packets[i]);
+        err = queue(session, batch->packets[i]);
     }
     return err;
 }
@@ -288,7 +288,6 @@ static void polling_drop(struct eio_session *session)
 const struct eio_transport eio_polling = {
     .name = "polling",
     .send = polling_send,
-    .send_batch = polling_send_batch,
     .ping = polling_ping,
     .flush = polling_flush,
     .close = polling_close,

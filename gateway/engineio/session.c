@@ -213,11 +213,13 @@ static void set_deadline(struct eio_session *session)
 }
 
 /* In OPENING there is no transport to write to yet. Nothing is left out: it ends when it opens. */
-static enum err queue_early(struct eio_session *session, struct rcbuf *packet)
+static enum err queue_early(struct eio_session *session, const struct eio_batch *batch)
 {
     enum err err = session->close_asked ? ERR_CLOSED : OK;
-    err =
-        err ? err : eio_queue_push(&session->queue, packet, session->server->options->queue_bytes);
+    for (size_t i = 0; i < batch->count && !err; i++) {
+        err = eio_queue_push(&session->queue, batch->packets[i],
+                             session->server->options->queue_bytes);
+    }
     if (err && !session->close_asked) {
         session->close_asked = true;
         session->reason = EIO_CLOSE_SLOW;
@@ -225,15 +227,21 @@ static enum err queue_early(struct eio_session *session, struct rcbuf *packet)
     return err;
 }
 
-enum err eio_session_send(struct eio_session *session, struct rcbuf *packet)
+enum err eio_session_send_batch(struct eio_session *session, struct eio_batch *batch)
 {
     if (session->state == EIO_OPENING) {
-        return queue_early(session, packet);
+        return queue_early(session, batch);
     }
     if (session->state >= EIO_CLOSING) {
         return ERR_CLOSED;
     }
-    return eio_session_on(session)->send(session, packet);
+    return eio_session_on(session)->send(session, batch);
+}
+
+enum err eio_session_send(struct eio_session *session, struct rcbuf *packet)
+{
+    struct eio_batch alone = {.packets = &packet, .count = 1}; /* which owns nothing */
+    return eio_session_send_batch(session, &alone);
 }
 
 void eio_session_fetch(const struct eio_session *session)
@@ -247,26 +255,6 @@ void eio_session_fetch_conn(const struct eio_session *session)
     if (session->ws.conn) {
         net_conn_fetch(session->ws.conn);
     }
-}
-
-static enum err queue_batch_early(struct eio_session *session, const struct eio_batch *batch)
-{
-    enum err err = OK;
-    for (size_t i = 0; i < batch->count && !err; i++) {
-        err = queue_early(session, batch->packets[i]);
-    }
-    return err;
-}
-
-enum err eio_session_send_batch(struct eio_session *session, struct eio_batch *batch)
-{
-    if (session->state == EIO_OPENING) {
-        return queue_batch_early(session, batch);
-    }
-    if (session->state >= EIO_CLOSING) {
-        return ERR_CLOSED;
-    }
-    return eio_session_on(session)->send_batch(session, batch);
 }
 
 void eio_session_close(struct eio_session *session, enum eio_close_reason reason)

@@ -5,16 +5,14 @@
 #define ENGINEIO_TRANSPORT_H
 
 #include "util/err.h"
-#include "util/rcbuf.h"
 
 struct eio_batch;
 struct eio_session;
 
 struct eio_transport {
     const char *name; /* as in the query */
-    /* Queues an encoded packet. LIMIT, CLOSED, NOMEM; the session ends itself then. */
-    enum err (*send)(struct eio_session *session, struct rcbuf *packet);
-    enum err (*send_batch)(struct eio_session *session, struct eio_batch *batch);
+    /* Queues encoded packets. LIMIT, CLOSED, NOMEM; the session ends itself then. */
+    enum err (*send)(struct eio_session *session, struct eio_batch *batch);
     /* A heartbeat ping is due to the client. */
     void (*ping)(struct eio_session *session);
     /* The end of a turn in which the session was touched. May end it. NULL: nothing to do. */

@@ -54,29 +54,29 @@ static void on_close(struct ws_stream *stream, unsigned code, enum net_close_rea
 
 static const struct ws_stream_ops stream_ops = {.on_message = on_message, .on_close = on_close};
 
-static enum err websocket_send(struct eio_session *session, struct rcbuf *packet)
+static enum err send_frames(struct eio_session *session, struct rcbuf *frames)
 {
-    enum err err = ws_stream_send(&session->ws, packet);
+    enum err err = ws_stream_send(&session->ws, frames);
     if (err) {
         eio_session_end(session, err == ERR_LIMIT ? EIO_CLOSE_SLOW : EIO_CLOSE_TRANSPORT);
     }
     return err;
 }
 
-static enum err websocket_send_batch(struct eio_session *session, struct eio_batch *batch)
+static enum err websocket_send(struct eio_session *session, struct eio_batch *batch)
 {
     struct rcbuf *frames = eio_batch_frames(batch);
     if (!frames) {
         eio_session_end(session, EIO_CLOSE_TRANSPORT);
         return ERR_NOMEM;
     }
-    return websocket_send(session, frames);
+    return send_frames(session, frames);
 }
 
 /* On failure the session has ended, and nobody waits for this ping. */
 static void websocket_ping(struct eio_session *session)
 {
-    if (websocket_send(session, session->server->ping)) {
+    if (send_frames(session, session->server->ping)) {
         return;
     }
 }
@@ -109,7 +109,6 @@ static void websocket_leave(struct eio_session *session)
 const struct eio_transport eio_websocket = {
     .name = "websocket",
     .send = websocket_send,
-    .send_batch = websocket_send_batch,
     .ping = websocket_ping,
     .close = websocket_close,
     .leave = websocket_leave,
@@ -166,7 +165,7 @@ void eio_websocket_take(struct eio_session *session, struct http_exchange *excha
 void eio_websocket_send_queue(struct eio_session *session)
 {
     struct rcbuf *packet;
-    while ((packet = eio_queue_front(&session->queue)) && !websocket_send(session, packet)) {
+    while ((packet = eio_queue_front(&session->queue)) && !send_frames(session, packet)) {
         eio_queue_pop(&session->queue);
     }
 }

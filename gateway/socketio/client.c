@@ -348,6 +348,7 @@ static void client_fini(struct sio_client *client)
     struct sio_rare *rare = client->rare;
     if (rare) {
         drop_deadline(client);
+        list_remove(&rare->ended);
         sio_binary_free(rare->binary);
         sio_move_free(rare->move);
         rcbuf_unref(&rare->authorization);

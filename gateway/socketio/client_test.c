@@ -11,108 +11,10 @@
 #include <cmocka.h>
 
 #include "failing_alloc.h"
+#include "fake_session.h"
 #include "http/server.h"
 #include "util/buf.h"
 #include "util/clock.h"
-
-enum { ROOM = 256 };
-
-/* A session that writes down what it is given. */
-struct eio_session {
-    max_align_t room[ROOM / sizeof(max_align_t)];
-    void *owner;
-    struct buf sent; /* packets, a line each */
-    bool closed;
-    enum eio_close_reason reason;
-};
-
-void *eio_session_room(struct eio_session *session)
-{
-    return session->room;
-}
-
-struct eio_session *eio_session_of_room(void *room)
-{
-    return container_of(room, struct eio_session, room);
-}
-
-void *eio_session_owner(const struct eio_session *session)
-{
-    return session->owner;
-}
-
-struct rcbuf *eio_encode_pieces(const struct str *pieces, size_t count)
-{
-    size_t len = 0;
-    for (size_t i = 0; i < count; i++) {
-        len += pieces[i].len;
-    }
-    struct rcbuf *packet = rcbuf_new(len);
-    char *at = packet ? packet->data : NULL;
-    for (size_t i = 0; packet && i < count; at += pieces[i++].len) {
-        memcpy(at, pieces[i].ptr, pieces[i].len);
-    }
-    return packet;
-}
-
-struct rcbuf *eio_encode_text(struct str data)
-{
-    return rcbuf_copy(data);
-}
-
-struct rcbuf *eio_encode_binary(struct str data)
-{
-    return rcbuf_copy(data);
-}
-
-enum err eio_session_send(struct eio_session *session, struct rcbuf *packet)
-{
-    if (session->closed) {
-        return ERR_CLOSED;
-    }
-    enum err err = buf_append(&session->sent, rcbuf_str(packet));
-    return err ? err : buf_append_char(&session->sent, '\n');
-}
-
-enum err eio_session_send_batch(struct eio_session *session, struct eio_batch *batch)
-{
-    enum err err = OK;
-    for (size_t i = 0; i < batch->count && !err; i++) {
-        err = eio_session_send(session, batch->packets[i]);
-    }
-    return err;
-}
-
-void eio_session_close(struct eio_session *session, enum eio_close_reason reason)
-{
-    if (!session->closed) {
-        session->closed = true;
-        session->reason = reason;
-    }
-}
-
-/* Sessions of these tests do not move. */
-
-void eio_session_pack(struct eio_session *session, struct str state)
-{
-    fail_msg("%p packed: " STR_FMT, (void *)session, STR_ARG(state));
-}
-
-void eio_session_ask(struct eio_session *session, struct str place)
-{
-    fail_msg("%p asked: " STR_FMT, (void *)session, STR_ARG(place));
-}
-
-void eio_session_hand_over(struct eio_session *session, struct str rest)
-{
-    fail_msg("%p handed over: " STR_FMT, (void *)session, STR_ARG(rest));
-}
-
-const char *eio_session_peer(const struct eio_session *session)
-{
-    (void)session;
-    return "peer";
-}
 
 struct str http_request_header(const struct http_request *request, struct str name)
 {
@@ -127,6 +29,7 @@ struct app {
     enum sio_disconnect_reason reason;
     enum eio_close_reason session_reason;
     struct sio_socket *last;
+    struct sio_socket *follows; /* is disconnected when another one ends */
 };
 
 static void on_connect(void *owner, struct sio_socket *socket, struct str auth,
@@ -171,6 +74,9 @@ static void on_disconnect(struct sio_socket *socket, enum sio_disconnect_reason 
     app->disconnects++;
     app->reason = reason;
     app->session_reason = session_reason;
+    if (app->follows && app->follows != socket) {
+        sio_socket_disconnect(app->follows);
+    }
 }
 
 static const struct sio_namespace_ops app_ops = {
@@ -201,10 +107,9 @@ static void world_open(struct world *w)
     memset(w, 0, sizeof *w);
     w->namespaces[0] = (struct sio_namespace){STR("/"), &app_ops, &w->app};
     w->namespaces[1] = (struct sio_namespace){STR("/b"), &app_ops, &w->app};
-    buf_init(&w->session.sent, 0);
     w->loop = loop_new();
     w->server = w->loop ? sio_server_new(w->loop, &options, w->namespaces, 2) : NULL;
-    assert_true(sio_server_session_ops()->room_size <= ROOM);
+    assert_true(sio_server_session_ops()->room_size <= FAKE_SESSION_ROOM);
     w->session.owner = w->server;
     w->open = w->server && !sio_server_session_ops()->on_open(w->server, &w->session, NULL);
 }
@@ -217,7 +122,7 @@ static void world_close(struct world *w)
     }
     sio_server_free(w->server);
     loop_free(w->loop);
-    buf_fini(&w->session.sent);
+    fake_session_fini(&w->session);
 }
 
 static void say(struct world *w, const char *text)
@@ -263,6 +168,22 @@ static void a_session_that_ends_first_tells_it_once(void **state)
     assert_int_equal(w.app.disconnects, 2);
     assert_int_equal(w.app.reason, SIO_DISCONNECT_TRANSPORT);
     assert_int_equal(w.app.session_reason, EIO_CLOSE_CLIENT);
+}
+
+/* Its sweep, which is due then, has nothing left to do. */
+static void a_socket_disconnected_while_the_session_ends_ends_once(void **state)
+{
+    (void)state;
+    struct world w;
+    world_open(&w);
+    say(&w, "0");
+    w.app.follows = w.app.last;
+    say(&w, "0/b");
+    sio_server_session_ops()->on_close(&w.session, EIO_CLOSE_CLIENT);
+    w.open = false;
+    turn(&w);
+    assert_int_equal(w.app.disconnects, 2);
+    world_close(&w);
 }
 
 static void refused_sockets_have_no_disconnect(void **state)
@@ -355,6 +276,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(disconnecting_is_told_after_the_turn),
         cmocka_unit_test(a_session_that_ends_first_tells_it_once),
+        cmocka_unit_test(a_socket_disconnected_while_the_session_ends_ends_once),
         cmocka_unit_test(refused_sockets_have_no_disconnect),
         cmocka_unit_test(undecided_sockets_have_one),
         cmocka_unit_test(the_answer_may_come_later),

@@ -13,113 +13,12 @@
 #include <cmocka.h>
 
 #include "failing_alloc.h"
+#include "fake_session.h"
 #include "http/server.h"
 #include "util/buf.h"
 #include "util/clock.h"
 
-enum { NAMESPACES = 3, ROOM = 256 };
-
-/* A session that writes down what it is given. */
-struct eio_session {
-    max_align_t room[ROOM / sizeof(max_align_t)];
-    void *owner;
-    struct buf sent;   /* packets, a line each */
-    struct buf handed; /* the last text for the other gateway */
-    unsigned hands;
-    bool closed;
-};
-
-void *eio_session_room(struct eio_session *session)
-{
-    return session->room;
-}
-
-struct eio_session *eio_session_of_room(void *room)
-{
-    return container_of(room, struct eio_session, room);
-}
-
-void *eio_session_owner(const struct eio_session *session)
-{
-    return session->owner;
-}
-
-struct rcbuf *eio_encode_pieces(const struct str *pieces, size_t count)
-{
-    struct buf text = {0};
-    enum err err = OK;
-    for (size_t i = 0; i < count && !err; i++) {
-        err = buf_append(&text, pieces[i]);
-    }
-    struct rcbuf *packet = err ? NULL : rcbuf_copy(buf_str(&text));
-    buf_fini(&text);
-    return packet;
-}
-
-struct rcbuf *eio_encode_text(struct str data)
-{
-    return rcbuf_copy(data);
-}
-
-struct rcbuf *eio_encode_binary(struct str data)
-{
-    return rcbuf_copy(data);
-}
-
-enum err eio_session_send(struct eio_session *session, struct rcbuf *packet)
-{
-    if (session->closed) {
-        return ERR_CLOSED;
-    }
-    enum err err = buf_append(&session->sent, rcbuf_str(packet));
-    return err ? err : buf_append_char(&session->sent, '\n');
-}
-
-enum err eio_session_send_batch(struct eio_session *session, struct eio_batch *batch)
-{
-    enum err err = OK;
-    for (size_t i = 0; i < batch->count && !err; i++) {
-        err = eio_session_send(session, batch->packets[i]);
-    }
-    return err;
-}
-
-void eio_session_close(struct eio_session *session, enum eio_close_reason reason)
-{
-    assert_true(reason == EIO_CLOSE_SERVER || reason == EIO_CLOSE_PROTOCOL);
-    session->closed = true;
-}
-
-static void hand(struct eio_session *session, struct str text)
-{
-    buf_clear(&session->handed);
-    if (buf_append(&session->handed, text)) {
-        session->closed = true; /* as where it can't be sent */
-        return;
-    }
-    session->hands++;
-}
-
-void eio_session_pack(struct eio_session *session, struct str state)
-{
-    hand(session, state);
-}
-
-void eio_session_ask(struct eio_session *session, struct str place)
-{
-    hand(session, place);
-}
-
-void eio_session_hand_over(struct eio_session *session, struct str rest)
-{
-    hand(session, rest);
-}
-
-const char *eio_session_peer(const struct eio_session *session)
-{
-    (void)session;
-    return "peer";
-}
+enum { NAMESPACES = 3 };
 
 struct str http_request_header(const struct http_request *request, struct str name)
 {
@@ -259,7 +158,7 @@ static void open_gateway(struct gateway *gateway)
 static void open_world(void)
 {
     ops = sio_server_session_ops();
-    assert_true(ops->room_size <= ROOM);
+    assert_true(ops->room_size <= FAKE_SESSION_ROOM);
     loop = loop_new();
     open_gateway(&there);
     open_gateway(&here);
@@ -278,8 +177,7 @@ static void close_gateway(struct gateway *gateway)
 {
     end_session(gateway, EIO_CLOSE_TRANSPORT);
     sio_server_free(gateway->server);
-    buf_fini(&gateway->session.sent);
-    buf_fini(&gateway->session.handed);
+    fake_session_fini(&gateway->session);
     buf_fini(&gateway->app.log);
 }
 

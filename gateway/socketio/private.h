@@ -21,9 +21,8 @@ struct sio_server {
     const struct sio_server_options *options;
     const struct sio_namespace *namespaces;
     size_t namespace_count;
-    struct list ended; /* struct sio_rare by ended: clients that have sockets to be swept */
-    struct list
-        waiting; /* struct sio_rare by waiting, those whose deadline was set first in front */
+    struct list ended;   /* struct sio_rare by ended: clients that have sockets to be swept */
+    struct list waiting; /* struct sio_rare by waiting, whose deadline was set first in front */
     struct loop_task sweep;
 };
 
