@@ -411,7 +411,7 @@ const char *app_renew(struct app_member *member, struct str auth)
 {
     struct app *app = member->app;
     struct app_identity identity;
-    uint16_t second = (uint16_t)(loop_now(app->loop) / 1000);
+    uint16_t second = (uint16_t)(loop_now(app->loop) / 1000 % UINT16_MAX + 1); /* never 0 */
     if (member->refused_s == second) {
         return "Refused a moment ago; try again in a second";
     }

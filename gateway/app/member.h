@@ -59,7 +59,7 @@ struct app_member {
     uint32_t warn_ms;         /* it is to be told so long before the end; 0: no more */
     uint16_t count, capacity; /* of memberships */
     uint16_t visible;         /* of them */
-    uint16_t refused_s;       /* when `authenticate` was refused last, by loop_now; cut off */
+    uint16_t refused_s;       /* when `authenticate` was refused last, see app_renew; 0: never */
     uint8_t sub_len, address_len;
     uint8_t automatic;    /* joins still missing before `connected` can be sent */
     bool permitted : 1;   /* nothing speaks against letting it in */
