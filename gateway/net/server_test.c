@@ -485,6 +485,25 @@ static void a_pass_ends_though_its_rest_closes(void **state)
     close_many(&world, clients);
 }
 
+static void a_pass_that_nobody_is_left_for_ends(void **state)
+{
+    (void)state;
+    struct world world = make_world();
+    struct passes passes = {0};
+    int clients[MANY];
+    open_many(&world, &plain, &passes, clients);
+    struct rcbuf *bytes = rcbuf_copy(STR("x"));
+    send_to_all(&world, bytes);
+    for (int i = 0; i < MANY; i++) {
+        net_conn_close(world.conns[i], NET_CLOSED_BY_US);
+    }
+    assert_int_equal(loop_turn(world.loop, 1000), OK);
+    assert_int_equal(passes.ended, 1);
+    assert_int_equal(passes.unfinished, 0);
+    rcbuf_unref(&bytes);
+    close_many(&world, clients);
+}
+
 static void who_stalls_is_told_for_a_while(void **state)
 {
     (void)state;
@@ -565,6 +584,7 @@ int main(void)
         cmocka_unit_test(a_pass_ends_though_more_is_sent),
         cmocka_unit_test(a_pass_writes_everything),
         cmocka_unit_test(a_pass_ends_though_its_rest_closes),
+        cmocka_unit_test(a_pass_that_nobody_is_left_for_ends),
         cmocka_unit_test(who_stalls_is_told_for_a_while),
         cmocka_unit_test(opening_survives_any_failing_allocation),
         cmocka_unit_test(without_memory_a_client_is_refused),
