@@ -1,9 +1,12 @@
 """Official clients under one interface: JavaScript 3 and 4 (in one node process), and Python."""
 import itertools
 import json
+import select
+import ssl
 import subprocess
 import threading
 import time
+from pathlib import Path
 from queue import Queue
 
 import requests
@@ -132,13 +135,58 @@ class NodeDriver:
         self.process.wait(10)
 
 
+class SharedSocket(ssl.SSLSocket):
+    """A TLS connection that one thread of python-engineio's reads while another writes or closes it.
+
+    OpenSSL allows one at a time, and only newer Pythons see to that. With others a reader may take the other's call for
+    the end of the connection, or read from the descriptor after it has become another connection's.
+    """
+
+    def __new__(cls, *args, **options):
+        self = super().__new__(cls, *args, **options)
+        self.turn = threading.Lock()
+        return self
+
+    def recv(self, *args):
+        while True:
+            with self.turn:
+                patience = self.gettimeout()
+                self.settimeout(0)
+                try:
+                    return super().recv(*args)
+                except ssl.SSLWantReadError:
+                    pass
+                finally:
+                    self.settimeout(patience)
+            if not select.select([self], [], [], patience)[0]:
+                raise TimeoutError("timed out")
+
+    def send(self, *args):
+        with self.turn:
+            return super().send(*args)
+
+    def close(self):
+        with self.turn:
+            super().close()
+
+
+def shared_context(ca: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(ca))
+    context.sslsocket_class = SharedSocket
+    return context
+
+
 class PythonClient(Client):
     def __init__(self, url: str, options: dict):
         super().__init__()
         http = requests.Session()
         http.trust_env = False  # a CA of the environment's would go before ours
-        http.verify = str(options.pop("ca")) if "ca" in options else True
-        self.socket = socketio.Client(reconnection=options.pop("reconnection", False), http_session=http)
+        websocket = {}
+        if ca := options.pop("ca", None):
+            http.verify = str(ca)
+            websocket["sslopt"] = {"context": shared_context(ca)}
+        self.socket = socketio.Client(reconnection=options.pop("reconnection", False), http_session=http,
+                                      websocket_extra_options=websocket)
         self._keep_order()
         self.socket.on("connect", lambda: self.happened("connect", {"transport": self.socket.transport()}))
         self.socket.on("disconnect", lambda reason: self.happened("disconnect", {"reason": reason}))
