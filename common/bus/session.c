@@ -118,16 +118,29 @@ struct bus_request *bus_session_load(struct bus_store *store, const struct bus_k
     return request;
 }
 
-struct bus_request *bus_session_keep(struct bus_store *store, const struct bus_keys *keys,
-                                     struct str pid, struct str gateway, bool claim,
-                                     struct str text, uint64_t ttl_ms, bus_answer_fn done,
-                                     void *context)
+struct bus_request *bus_session_claim(struct bus_store *store, const struct bus_keys *keys,
+                                      struct str pid, struct str text, uint64_t ttl_ms,
+                                      bus_answer_fn done, void *context)
 {
     struct buf key = {0}, ttl = {0};
     struct bus_request *request = NULL;
     if (!bus_session_key(keys, pid, &key) && !buf_append_u64(&ttl, ttl_ms)) {
-        const struct str args[] = {buf_str(&key), gateway, claim ? STR("1") : STR("0"), text,
-                                   buf_str(&ttl)};
+        const struct str args[] = {STR("SET"), buf_str(&key), text, STR("PX"), buf_str(&ttl)};
+        request = bus_store_ask(store, args, ARRAY_LEN(args), done, context);
+    }
+    buf_fini(&key);
+    buf_fini(&ttl);
+    return request;
+}
+
+struct bus_request *bus_session_keep(struct bus_store *store, const struct bus_keys *keys,
+                                     struct str pid, struct str gateway, struct str text,
+                                     uint64_t ttl_ms, bus_answer_fn done, void *context)
+{
+    struct buf key = {0}, ttl = {0};
+    struct bus_request *request = NULL;
+    if (!bus_session_key(keys, pid, &key) && !buf_append_u64(&ttl, ttl_ms)) {
+        const struct str args[] = {buf_str(&key), gateway, text, buf_str(&ttl)};
         request = bus_store_call(store, &bus_keep_script, 1, args, ARRAY_LEN(args), done, context);
     }
     buf_fini(&key);
@@ -155,8 +168,12 @@ struct str bus_session_loaded(const struct redisReply *reply)
 
 enum bus_session_kept bus_session_kept(const struct redisReply *reply)
 {
-    if (reply->type != REDIS_REPLY_INTEGER) {
+    switch (reply->type) {
+    case REDIS_REPLY_STATUS: /* to a claim */
+        return BUS_SESSION_KEPT;
+    case REDIS_REPLY_INTEGER:
+        return reply->integer ? BUS_SESSION_KEPT : BUS_SESSION_TAKEN;
+    default:
         return BUS_SESSION_REFUSED;
     }
-    return reply->integer ? BUS_SESSION_KEPT : BUS_SESSION_TAKEN;
 }

@@ -47,18 +47,21 @@ bool bus_session_next(struct bus_session *session, struct bus_session_room *ret_
 /* Asks for the session's text. */
 struct bus_request *bus_session_load(struct bus_store *store, const struct bus_keys *keys,
                                      struct str pid, bus_answer_fn done, void *context);
-/* Keeps the text for `ttl_ms`, whoever has the client with `claim`. */
+/* Keeps the text for `ttl_ms`, whoever has the client: from now on it is the text's gateway. */
+struct bus_request *bus_session_claim(struct bus_store *store, const struct bus_keys *keys,
+                                      struct str pid, struct str text, uint64_t ttl_ms,
+                                      bus_answer_fn done, void *context);
+/* The same, unless another gateway than this, the text's, has the client. */
 struct bus_request *bus_session_keep(struct bus_store *store, const struct bus_keys *keys,
-                                     struct str pid, struct str gateway, bool claim,
-                                     struct str text, uint64_t ttl_ms, bus_answer_fn done,
-                                     void *context);
+                                     struct str pid, struct str gateway, struct str text,
+                                     uint64_t ttl_ms, bus_answer_fn done, void *context);
 /* Nobody is to come back to it. */
 struct bus_request *bus_session_drop(struct bus_store *store, const struct bus_keys *keys,
                                      struct str pid);
 
 /* What `load` brought, borrowed; empty where there is no such session. */
 struct str bus_session_loaded(const struct redisReply *reply);
-/* What became of `keep`. */
+/* What became of `claim` or `keep`. */
 enum bus_session_kept {
     BUS_SESSION_KEPT,
     BUS_SESSION_TAKEN,   /* another gateway has the client */

@@ -259,8 +259,13 @@ static enum bus_session_kept keep(struct stage *own, const char *gateway, bool c
                                   const char *text, uint64_t ttl_ms)
 {
     unsigned before = own->answers;
-    assert_non_null(bus_session_keep(own->store, &keys, pid, str_from(gateway), claim,
-                                     str_from(text), ttl_ms, on_kept, own));
+    if (claim) {
+        assert_non_null(
+            bus_session_claim(own->store, &keys, pid, str_from(text), ttl_ms, on_kept, own));
+    } else {
+        assert_non_null(bus_session_keep(own->store, &keys, pid, str_from(gateway), str_from(text),
+                                         ttl_ms, on_kept, own));
+    }
     PUMP_UNTIL(own->loop, own->answers > before);
     return own->kept;
 }
@@ -324,18 +329,21 @@ static void test_a_refusal_is_no_session(void **state)
 {
     struct stage *own = *state;
     char answer[64];
-    redis_server_ask(&own->server, "ACL SETUSER default -get", answer, sizeof answer);
+    redis_server_ask(&own->server, "ACL SETUSER default -get -set", answer, sizeof answer);
     assert_string_equal(load(own), "");
     assert_int_equal(keep(own, "gw1", true, "gw1 text", 60000), BUS_SESSION_REFUSED);
-    assert_int_equal(own->refusals, 2);
+    assert_int_equal(keep(own, "gw1", false, "gw1 text", 60000), BUS_SESSION_REFUSED);
+    assert_int_equal(own->refusals, 3);
 }
 
 static void keep_somehow(void *context)
 {
     struct stage *own = context;
     unsigned expected = own->answers;
-    expected += bus_session_keep(own->store, &keys, pid, STR("gw1"), false, STR("gw1 text"), 60000,
+    expected += bus_session_keep(own->store, &keys, pid, STR("gw1"), STR("gw1 text"), 60000,
                                  on_kept, own) != NULL;
+    expected +=
+        bus_session_claim(own->store, &keys, pid, STR("gw1 text"), 60000, on_kept, own) != NULL;
     expected += bus_session_load(own->store, &keys, pid, on_loaded, own) != NULL;
     struct bus_request *drop = bus_session_drop(own->store, &keys, pid);
     PUMP_UNTIL(own->loop, own->answers == expected && bus_store_waiting(own->store) == 0);

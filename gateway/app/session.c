@@ -106,14 +106,19 @@ enum err app_session_describe(const struct app_member *member, struct str epoch,
 static struct bus_request *send(struct app_session *session, uint64_t ttl_ms, bus_answer_fn done)
 {
     struct app_sessions *sessions = sessions_of(session);
+    struct bus_store *store = bus_subscriber_store(sessions->subscriber);
+    const struct bus_keys *keys = &sessions->bus->keys;
+    struct str pid = app_session_pid(session);
     struct buf text = {0};
     struct bus_request *request = NULL;
     enum err err = note_epoch(session);
     struct str epoch = session->epoch ? rcbuf_str(session->epoch) : STR("");
-    if (!err && !app_session_describe(member_of(session), epoch, &text)) {
-        request = bus_session_keep(bus_subscriber_store(sessions->subscriber), &sessions->bus->keys,
-                                   app_session_pid(session), str_from(sessions->bus->gateway_id),
-                                   !session->claimed, buf_str(&text), ttl_ms, done, session);
+    err = err ? err : app_session_describe(member_of(session), epoch, &text);
+    if (!err && session->claimed) {
+        request = bus_session_keep(store, keys, pid, str_from(sessions->bus->gateway_id),
+                                   buf_str(&text), ttl_ms, done, session);
+    } else if (!err) {
+        request = bus_session_claim(store, keys, pid, buf_str(&text), ttl_ms, done, session);
     }
     buf_fini(&text);
     return request;
