@@ -181,11 +181,8 @@ static void flush_slice(struct loop_task *task)
     struct net_flusher *flusher = container_of(task, struct net_flusher, task);
     uint64_t start = clock_monotonic_us();
     struct net_conn *conn;
-    if (!net_flusher_due(flusher)) { /* who was due has closed: an end, too, that is waited for */
-        flusher->passing = false;
-        tell(flusher, true);
-        return;
-    }
+    /* Where all who were due have closed that ends a pass, too, which is waited for. */
+    flusher->passing |= !net_flusher_due(flusher);
     while ((conn = next_conn(flusher))) {
         look_ahead(flusher);
         flush(flusher, conn);

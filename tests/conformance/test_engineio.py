@@ -306,6 +306,7 @@ def test_a_poll_given_up_ends_the_session(engine):
 def test_close_packet_ends_the_session(engine):
     session = Polling(engine)
     poll = session.start_poll()
+    assert session.post("3").status == 200  # the poll before it has arrived
     assert session.post("1").status == 200
     assert poll.response().packets == ["6"]
     assert session.poll().json()["code"] == 1
