@@ -15,6 +15,7 @@ class Scenario:
     rooms: int = 1
     recovery: bool = False  # the clients ask for it, where the server has it
     once: bool = False  # in the first turn only
+    rounds: int = 1  # in each turn, the servers one after the other
     settings: tuple = ()  # for the gateway
     tls: bool = False
     at: int = 0  # of a curve: how many there are of what it is over
@@ -26,10 +27,10 @@ def _names(condition):
 
 def scenarios(size):
     """`size` is full, quick or smoke."""
-    clients, many, rooms, seconds, events = {
-        "full": (10000, 19000, 1000, 10, 50),
-        "quick": (2000, 2000, 200, 3, 100),
-        "smoke": (200, 200, 20, 1, 20),
+    clients, many, rooms, seconds, events, rounds = {
+        "full": (10000, 19000, 1000, 10, 50, 10),
+        "quick": (2000, 2000, 200, 3, 100, 3),
+        "smoke": (200, 200, 20, 1, 20, 1),
     }[size]
     warm = (None, f"warm:{min(500, clients // 10)}")
     heartbeat = ("heartbeats", f"idle:{26 if size != 'smoke' else 1}")
@@ -41,6 +42,10 @@ def scenarios(size):
     return [
         Scenario("room", clients, [*room, ("pace", f"pace:10:{10 * seconds}"), ("close", "close")],
                  _names(lambda server: True)),
+        Scenario("pairs", clients, [
+            warm, ("connect", "connect"), ("subscribe", "subscribe"), (None, "fanout:1:3"),
+            ("one", f"fanout:1:{events}"), ("close", "close")],
+            ["floor-1", "gateway"], rounds=rounds),
         Scenario("upgrade", clients, [warm, ("upgrade", "connect"), ("close", "close")],
                  ["floor-1", "gateway", "bun", "socketioxide", "socket.io"], options=("--bare",)),
         Scenario("rooms", clients, [
@@ -286,7 +291,7 @@ def _bulk_against_redis(median):
 
 TARGETS = [
     Target("fan-out one at a time, against one `send` a delivery",
-           _rate_against("room", "one", "floor-1"), 0.95, True),
+           _rate_against("pairs", "one", "floor-1"), 0.95, True),
     Target("fan-out 16 in flight, against Bun", _rate_against("room", "sixteen", "bun"), 1, True),
     Target("fan-out 16 in flight, against 16 messages a `send`",
            _rate_against("room", "sixteen", "floor-16"), 0.8, True),

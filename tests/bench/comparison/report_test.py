@@ -20,9 +20,14 @@ def line(server, key, turn=0, scenario="room", **facts):
     return {"server": server, "scenario": scenario, "turn": turn, "key": key, **facts}
 
 
-def fanout(server, key, rate, cpu=1.0):
-    return [line(server, key, turn, per_second=rate + noise, server_cpu_us_each=cpu)
+def fanout(server, key, rate, cpu=1.0, scenario="room"):
+    return [line(server, key, turn, scenario, per_second=rate + noise, server_cpu_us_each=cpu)
             for turn, noise in enumerate((-rate / 2, 0, rate * 5))]
+
+
+def pair(own, floor):
+    return fanout("gateway", "one", own, scenario="pairs") + \
+        fanout("floor-1", "one", floor, scenario="pairs")
 
 
 def written(results, absent=(), turns=3):
@@ -57,14 +62,12 @@ class Report(unittest.TestCase):
 
     def test_a_target_is_missed_by_a_hair(self):
         for own, verdict in ((950, "yes"), (949, "no")):
-            results = fanout("gateway", "one", own) + fanout("floor-1", "one", 1000)
-            text = written(results)["full.md"]
+            text = written(pair(own, 1000))["full.md"]
             self.assertTrue(row(text, "fan-out one at a time, against").endswith(f"| {verdict} |"))
 
     def test_no_rounding_hides_on_which_side_of_a_limit_it_is(self):
         for own, shown in ((94960, "0.9496 | no"), (949960, "0.94996 | no")):
-            text = written(fanout("gateway", "one", own) +
-                           fanout("floor-1", "one", 10 ** len(str(own))))["full.md"]
+            text = written(pair(own, 10 ** len(str(own))))["full.md"]
             self.assertIn(f"| {shown} |", row(text, "fan-out one at a time, against"))
 
     def test_the_turns_are_told(self):
