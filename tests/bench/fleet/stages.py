@@ -12,9 +12,7 @@ MOVE_SECONDS = 900
 RUN_SECONDS = 36000  # a load generator waits no longer for what comes next
 TRADES = 10
 MARKET_SHARE = 0.1  # of the clients that are in it
-# Clients a second that are sent away, all gateways together. With all of them on two cores the load
-# generators get what is left; at 5,000 it was so little that clients missed the recovery window.
-DRAIN_RATE = 2500
+DRAIN_RATE = 5000  # clients a second that are sent away, all gateways together
 DRAIN_MS_LEAST = 2000
 SETTLE_SECONDS = 3  # before figures of rest
 PROGRESS_SECONDS = 5
